@@ -1,0 +1,127 @@
+"""`plan`, `up` and `status` from end to end: machines, facts, plan, apply. The shell around the pure parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stockade.build.apply import Applied, Applier, check_request
+from stockade.build.context import Context, Hardware
+from stockade.build.model import Answer, Bundles
+from stockade.build.plan import Facts, Plan, facts_request, plan
+from stockade.build.remote import call
+from stockade.build.render import render
+from stockade.build.secrets import Secrets
+from stockade.build.services import SERVICES
+from stockade.cloud.model import Cloud
+from stockade.cloud.paths import state_dir
+from stockade.cloud.timers import timers
+from stockade.errors import StockadeError
+from stockade.machines.base import Machines, Progress
+
+FACTS_TIMEOUT_S = 180
+STATUS_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A cloud compared with its machines."""
+
+    context: Context
+    bundles: Bundles
+    facts: Mapping[str, Facts]
+    plan: Plan
+
+
+class Engine:
+    """Works on one cloud over its machines."""
+
+    def __init__(self, cloud: Cloud, machines: Machines, progress: Progress) -> None:
+        self._cloud, self._machines, self._progress = cloud, machines, progress
+
+    async def prepare(self) -> Prepared:
+        """Hardware, bundles, facts and plan. Changes nothing on the hosts."""
+        self._progress.phase("facts", 2 * len(self._cloud.hosts))
+        context = await self._context()
+        bundles = render(context)
+        context.secrets.save()
+        requests = {host: facts_request(bundle) for host, bundle in bundles.items()}
+        facts = await self._ask(requests, FACTS_TIMEOUT_S)
+        return Prepared(context, bundles, facts, plan(bundles, facts))
+
+    async def apply(self, prepared: Prepared) -> Applied:
+        """Carry the plan out."""
+        applier = Applier(prepared.context, self._machines, prepared.bundles, prepared.plan, self._progress)
+        return await applier.run()
+
+    async def read(self, host: str, paths: list[str]) -> dict[str, str]:
+        """Contents of files on a host, for a diff."""
+        answer = await self._ask({host: {"do": "read", "files": paths}}, FACTS_TIMEOUT_S)
+        contents: dict[str, str] = answer[host]
+        return contents
+
+    async def status(self) -> tuple[Answer, ...]:
+        """Every mechanism's health as every host sees it; a host that does not answer is an answer too."""
+        bundles = render(await self._context(strict=False))
+        self._progress.phase("status", len(bundles))
+
+        async def one(host: str) -> list[Answer]:
+            stages = bundles[host].stages
+            checks = [(stage.service, check) for stage in stages for check in stage.checks]
+            request = {"do": "status", "checks": [check_request(check) for _service, check in checks]}
+            try:
+                answer = await self._call(host, request, STATUS_TIMEOUT_S)
+            except StockadeError as error:
+                return [Answer(host, "machine", "reachable", ok=False, text=str(error).splitlines()[0])]
+            finally:
+                self._progress.advance()
+            return [
+                Answer(host, service, check.name, ok=found["ok"], text=found["text"])
+                for (service, check), found in zip(checks, answer["checks"], strict=True)
+            ]
+
+        answers = await asyncio.gather(*(one(host) for host in bundles))
+        return tuple(answer for group in answers for answer in group)
+
+    async def _context(self, *, strict: bool = True) -> Context:
+        async def one(host: str) -> Hardware:
+            try:
+                return _hardware(await self._call(host, {"do": "hardware"}, FACTS_TIMEOUT_S))
+            except StockadeError:
+                if strict:
+                    raise
+                return Hardware()
+            finally:
+                self._progress.advance()
+
+        names = [host.name for host in self._cloud.hosts]
+        found = await asyncio.gather(*(one(name) for name in names))
+        return Context(
+            cloud=self._cloud,
+            timers=timers(self._cloud.ha_profile),
+            secrets=Secrets.load(state_dir(self._cloud.name) / "secrets.json"),
+            hardware=dict(zip(names, found, strict=True)),
+            services=SERVICES,
+        )
+
+    async def _ask(self, requests: Mapping[str, dict[str, Any]], timeout_s: float) -> dict[str, Any]:
+        async def one(host: str) -> Any:
+            answer = await self._call(host, requests[host], timeout_s)
+            self._progress.advance()
+            return answer
+
+        answers = await asyncio.gather(*(one(host) for host in requests))
+        return dict(zip(requests, answers, strict=True))
+
+    async def _call(self, host: str, request: dict[str, Any], timeout_s: float) -> Any:
+        self._progress.doing(host, request["do"])
+        try:
+            return await call(self._machines.transport(self._cloud.host(host)), host, request, timeout_s=timeout_s)
+        finally:
+            self._progress.doing(host, "")
+
+
+def _hardware(answer: dict[str, Any]) -> Hardware:
+    return Hardware(**answer)

@@ -1,0 +1,90 @@
+"""What `preflight` looks at on a host. Reads only."""
+
+import json
+import shutil
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from . import shell
+
+Json = dict[str, Any]
+VRRP_PROTOCOL = 112
+SNIFF_S = 4.0
+"""Longer than three of the slowest VRRP advertisement interval in use, 1 s."""
+
+
+def look(request: Json) -> Json:
+    """Facts about the operating system, NICs, disks, clock, and who else speaks VRRP or holds the VIPs."""
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    links = json.loads(shell.run(["ip", "-json", "address", "show"]))
+    return {
+        "os": release.get("PRETTY_NAME", "").strip('"'),
+        "codename": release.get("VERSION_CODENAME", ""),
+        "links": {
+            link["ifname"].partition("@")[0]: {
+                "mtu": link["mtu"],
+                "up": "UP" in link["flags"],
+                "addresses": [entry["local"] for entry in link["addr_info"]],
+            }
+            for link in links
+        },
+        "disks": {disk: _disk(disk) for disk in request["disks"]},
+        "free_bytes": shutil.disk_usage("/var/lib").free,
+        "wall": time.time(),
+        "vips": {vip: _held_by_someone(vip, nic) for vip, nic in request["vips"].items()},
+        "vrids": _vrids(),
+        "reachable": {address: _answers(address) for address in request["peers"]},
+    }
+
+
+def _disk(disk: str) -> str:
+    """Empty if the disk can be given to an OSD; otherwise why not."""
+    if disk.startswith("file:"):
+        return ""
+    if not Path(disk).is_block_device():
+        return "is not a block device"
+    report = json.loads(shell.run(["lsblk", "--json", "--output", "NAME,FSTYPE,MOUNTPOINTS,TYPE", disk]))[
+        "blockdevices"
+    ][0]
+    if report.get("children"):
+        names = ", ".join(child["name"] for child in report["children"])
+        return (
+            ""
+            if all("ceph" in child["name"] for child in report["children"])
+            else f"has partitions or volumes: {names}"
+        )
+    return f"holds a {report['fstype']} file system" if report.get("fstype") else ""
+
+
+def _held_by_someone(vip: str, nic: str) -> bool:
+    """True if a machine other than this answers ARP for the VIP."""
+    if f" {vip}/" in shell.run(["ip", "-4", "-oneline", "address"]):
+        return True
+    return shell.ok(["arping", "-q", "-c", "2", "-w", "3", "-f", "-I", nic, vip]) if shutil.which("arping") else False
+
+
+def _vrids() -> list[list[str]]:
+    """[address, router id] of every VRRP advertisement heard in `SNIFF_S`."""
+    heard = set()
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP_PROTOCOL) as listener:
+            listener.settimeout(0.5)
+            deadline = time.monotonic() + SNIFF_S
+            while time.monotonic() < deadline:
+                try:
+                    packet, (address, _port) = listener.recvfrom(2048)
+                except TimeoutError:
+                    continue
+                header = (packet[0] & 0x0F) * 4
+                (_version, vrid) = struct.unpack_from("BB", packet, header)
+                heard.add((address, str(vrid)))
+    except OSError:
+        return []
+    return sorted(list(entry) for entry in heard)
+
+
+def _answers(address: str) -> bool:
+    return shell.ok(["ping", "-q", "-c", "1", "-W", "2", address])

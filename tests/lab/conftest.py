@@ -1,0 +1,125 @@
+"""One small lab for the tests of the lab itself: its own name, its own addresses, gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Iterator
+from typing import TypeVar
+
+import pytest
+import sample
+from hostview import HostView
+
+from stockade.cloud.model import Cloud, Host, Plane
+from stockade.machines.base import Completed
+from stockade.machines.fake import FakeProgress
+from stockade.machines.lab import image
+from stockade.machines.lab.faults import Faults
+from stockade.machines.lab.lab import LabMachines
+from stockade.machines.lab.machine import Machine
+from stockade.machines.lab.spec import load_all
+
+T = TypeVar("T")
+
+NAME, PREFIX = "labtest", "10.78"
+HOSTS = {"one": 11, "two": 31}
+WATCHDOG_S = 2.0
+
+
+class Lab:
+    """The lab under test, driven from synchronous tests."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.before = HostView.take(NAME)
+        self.cloud = sample.cloud(NAME, PREFIX, HOSTS)
+        self.machines = self.fresh()
+        self.faults = Faults(NAME)
+        self.progress = FakeProgress()
+
+    def fresh(self, cloud: Cloud | None = None) -> LabMachines:
+        """Another view of the same lab, as another process would have."""
+        return LabMachines(cloud or self.cloud, disk_size="4G", watchdog_s=WATCHDOG_S)
+
+    def do(self, work: Awaitable[T]) -> T:
+        """Run `work` to its end."""
+        return self.loop.run_until_complete(asyncio.wait_for(work, 120))
+
+    def up(self, cloud: Cloud | None = None) -> int:
+        """Bring the lab up; how many machines were changed."""
+        machines = self.fresh(cloud) if cloud else self.machines
+        try:
+            return self.do(machines.up(self.progress))
+        finally:
+            if cloud:
+                self.do(machines.close())
+
+    def host(self, name: str) -> Host:
+        """The host called `name`."""
+        return self.cloud.host(name)
+
+    def machine(self, name: str) -> Machine:
+        """The hardware of `name`."""
+        return Machine(load_all(NAME)[name])
+
+    def sh(self, name: str, script: str, *, stdin: str = "", timeout_s: float = 30.0) -> Completed:
+        """Run a shell script on `name`."""
+        return self.do(
+            self.machines.transport(self.host(name)).run(["sh", "-c", script], stdin=stdin, timeout_s=timeout_s)
+        )
+
+    def out(self, name: str, script: str) -> str:
+        """Output of a shell script on `name`, which must succeed."""
+        done = self.sh(name, script)
+        assert done.ok, done
+        return done.stdout.strip()
+
+    def boot_id(self, name: str) -> str:
+        """A value that changes with each boot."""
+        return self.out(name, "cat /proc/sys/kernel/random/boot_id")
+
+    def redfish(self, name: str, action: str) -> Completed:
+        """Run Debian's own Redfish fence agent for the BMC of `name` on the other machine."""
+        host = self.host(name)
+        assert host.bmc is not None
+        secret = f"username=admin\npassword={host.bmc.password_file.read_text().strip()}\n"
+        where = f"ip={host.addresses[Plane.OUT_OF_BAND]}\nssl_insecure=1\naction={action}\n"
+        bounds = "login_timeout=3\nshell_timeout=3\npower_timeout=4\n"
+        return self.sh("one", "timeout 8 fence_redfish", stdin=secret + where + bounds, timeout_s=60)
+
+    def ping(self, source: str, target: str, plane: Plane) -> bool:
+        """True if `target` answers `source` on `plane`."""
+        address = self.host(target).addresses[plane]
+        return self.sh(source, f"ping -n -q -c 3 -i 0.2 -W 1 {address}").ok
+
+    def close(self) -> None:
+        """Take the lab away, but not the image that others may be using."""
+        keep, image.discard_unused = image.discard_unused, lambda: None
+        try:
+            self.do(self.machines.close())
+            self.do(self.machines.down(purge=True, progress=self.progress))
+        finally:
+            image.discard_unused = keep
+            self.loop.close()
+
+
+@pytest.fixture(scope="session")
+def small_lab() -> Iterator[Lab]:
+    """The running lab; the whole session shares it."""
+    if os.geteuid() != 0:
+        pytest.skip("lab machines need root")
+    lab = Lab()
+    lab.up()
+    yield lab
+    lab.close()
+    left = HostView.take(NAME).added_since(lab.before)
+    assert not left, f"left behind by `down --purge`: {left}"
+
+
+@pytest.fixture
+def lab(small_lab: Lab) -> Iterator[Lab]:
+    """The running lab, healthy before and after each test."""
+    small_lab.up()
+    yield small_lab
+    small_lab.faults.heal()
