@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import stat
+import struct
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -57,7 +59,7 @@ class HostView:
                 for path in Path(root).glob(f"**/*{lab}*")
                 if Path(root).is_dir()
             )
-            | _names(Path("/run/systemd/nspawn/locks"), "inode-"),
+            | _stale_locks(Path("/run/systemd/nspawn/locks")),
             interfaces=_names(Path("/sys/class/net"), ""),
             sysctls=frozenset(_sysctls()),
             devices=frozenset(_devices()),
@@ -73,6 +75,17 @@ def _names(directory: Path, prefix: str) -> frozenset[str]:
     if not directory.is_dir():
         return frozenset()
     return frozenset(path.name for path in directory.iterdir() if path.name.startswith(prefix))
+
+
+def _stale_locks(directory: Path) -> frozenset[str]:
+    """Lock files nobody holds: other labs on this computer have some that they do hold."""
+    stale = set()
+    for path in directory.glob("inode-*") if directory.is_dir() else ():
+        with suppress(OSError), path.open() as file:
+            asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+            if struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, asked))[0] == fcntl.F_UNLCK:
+                stale.add(str(path))
+    return frozenset(stale)
 
 
 def _loops() -> list[str]:

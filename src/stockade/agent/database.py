@@ -142,13 +142,13 @@ def wsrep_status() -> dict[str, str]:
 
 def own_state() -> Member:
     """This member's word."""
-    running = _unit_state() in _RUNNING
-    if running:
+    state = _unit_state()
+    if state in _RUNNING:
         try:
             primary = wsrep_status().get("wsrep_cluster_status") == "Primary"
         except Exception:
             primary = False
-        return Member(running=True, primary=primary)
+        return Member(running=True, starting=state != "active", primary=primary)
     return _on_disk()
 
 

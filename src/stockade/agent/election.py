@@ -11,12 +11,13 @@ class Member:
     """What one member says of itself.
 
     `uuid` and `seqno` are those on disk (`NEVER`, -1 if it was never part of a cluster); `running` is true while
-    a server process exists; `primary` while it is in a primary component.
+    a server process exists, `starting` until it is ready; `primary` while it is in a primary component.
     """
 
     uuid: str = NEVER
     seqno: int = -1
     running: bool = False
+    starting: bool = False
     primary: bool = False
     safe_to_bootstrap: bool = False
 
@@ -46,9 +47,16 @@ def decide(me: str, members: Mapping[str, Member | None]) -> Decision:
     if silent:
         return Decision("wait", f"no primary component, and no word from {', '.join(silent)}")
     known = {name: member for name, member in members.items() if member}
-    starting = [name for name, member in known.items() if member.running]
+    starting = [name for name, member in known.items() if member.starting]
     if starting:
         return Decision("wait", f"{starting[0]} is starting")
+    stranded = [name for name, member in known.items() if member.running]
+    if stranded:
+        # A start without bootstrap can never form a second cluster; it gives the survivor its majority back.
+        return Decision("join", f"{stranded[0]} runs without a majority, which it regains when we join")
+    unknown = [name for name, member in known.items() if member.uuid != NEVER and member.seqno < 0]
+    if unknown:
+        return Decision("wait", f"{unknown[0]} cannot tell how far its data goes, and may hold the newest commits")
     histories = {member.uuid for member in known.values() if member.uuid != NEVER}
     if len(histories) > 1:
         return Decision("wait", "members hold different histories; an operator must choose which one lives")

@@ -52,9 +52,9 @@ def sync(etcd: Etcd) -> int:
     """Make the directories equal to etcd's sets; the Fernet set's revision, 0 if etcd holds none yet."""
     revision = 0
     for name, directory in DIRECTORIES.items():
-        found = etcd.get(f"/stockade/keys/{name}")
+        found = etcd.get(f"/stockade/keys/{name}") if directory.exists() else None
         if found is None:
-            continue
+            continue  # before the build has come to Keystone
         wanted = json.loads(found[0])
         _write(directory, wanted["keys"])
         if name == "fernet":

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from stockade.build.context import Context
-from stockade.build.model import Backend, Bundles, Check, Resource, Service, Stage, Start, Unit
+from stockade.build.model import Backend, Bundles, Check, Resource, Service, Stage, Start, Unit, Where
 from stockade.build.plan import Change, Plan, marker
 from stockade.build.remote import call
 from stockade.build.render import in_order
 from stockade.errors import BuildError
 from stockade.machines.base import Machines, Progress
+from stockade.machines.common import gather_all
 
 APPLY_TIMEOUT_S = 2400
 """One step of one host; installing packages on a server over a slow line is the longest."""
@@ -102,21 +103,22 @@ class Applier:
             for host, bundle in self._bundles.items()
             if (stage := bundle.stage(service.name)) and self._plan.of(host, service.name)
         }
-        # What serves users now and will be interrupted goes last, one host at a time, on a healthy rest.
-        rolling = {host: stage for host, stage in stages.items() if self._interrupts(stage)}
+        # What serves users now and will be interrupted goes last, one host at a time, on a healthy rest. Where
+        # the service does not work anyway there is nothing to protect, and the change may be what mends it.
+        interrupted = [host for host, stage in stages.items() if self._interrupts(stage)]
+        rolling = await self._serving(service, interrupted) if interrupted else []
         at_once = [stage for host, stage in stages.items() if host not in rolling]
         await self._everywhere(self._prepare(stage) for stage in at_once)
         await self._everywhere(self._start(stage) for stage in at_once)
         await self._everywhere(self._finish(stage) for stage in at_once)
         await self._gate(service)
-        for host, stage in rolling.items():
-            await self._one_by_one(service, host, stage)
+        for host in rolling:
+            await self._one_by_one(service, host, stages[host])
             await self._gate(service)
 
     async def _everywhere(self, steps: Iterable[Any]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for step in steps:
-                group.create_task(step)
+        """Side by side; the first failure is raised once all have ended, so that no host is left half-way."""
+        await gather_all(steps)
 
     def _interrupts(self, stage: Stage) -> bool:
         """True if something of this stage that runs now will be restarted."""
@@ -127,8 +129,8 @@ class Applier:
         named = {backend.name: backend for backend in service.backends}
         drained = [named[unit.backend] for unit in stage.units if unit.backend in named and unit.name in restarting]
         await self._prepare(stage)
-        await self._drain(host, drained)
         try:
+            await self._drain(host, drained)
             await self._start(stage)
             await self._finish(stage)
             await self._wait(host, [*_ready_again(self._context, host, drained), *stage.checks])
@@ -211,6 +213,20 @@ class Applier:
         """Wait until the service is healthy on every host it has."""
         stages = [stage for bundle in self._bundles.values() if (stage := bundle.stage(service.name))]
         await self._everywhere(self._wait(stage.host, stage.checks) for stage in stages)
+
+    async def _serving(self, service: Service, hosts: Sequence[str]) -> list[str]:
+        """Those of `hosts` where the service works right now: none if it fails as a whole."""
+        broken: set[str] = set()
+        for bundle in self._bundles.values():
+            stage = bundle.stage(service.name)
+            if stage and stage.checks:
+                request = {"do": "status", "checks": [check_request(check) for check in stage.checks]}
+                answers = (await self._call(stage.host, request))["checks"]
+                failed = [check for check, answer in zip(stage.checks, answers, strict=True) if not answer["ok"]]
+                if any(check.where is Where.ONE for check in failed):
+                    return []
+                broken |= {stage.host} if failed else set()
+        return [host for host in hosts if host not in broken]
 
     async def _wait(self, host: str, checks: Iterable[Check]) -> None:
         wanted = [check_request(check) for check in checks]

@@ -17,6 +17,9 @@ CA_DAYS = 3650
 LEAF_DAYS = 825
 """The longest life Apple's and other clients accept of a private certificate."""
 
+RENEW_DAYS = 60
+"""How long before its end `up` replaces a certificate: two months in which somebody will run it."""
+
 
 def authority(secrets: Secrets, cloud: str) -> str:
     """The CA's certificate in PEM; made the first time."""
@@ -26,6 +29,8 @@ def authority(secrets: Secrets, cloud: str) -> str:
         certificate = (
             _builder(name, name, key, CA_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            # Python 3.13 refuses chains without key identifiers (RFC 5280, 4.2.1.1 and 4.2.1.2).
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
                 x509.KeyUsage(
                     digital_signature=True,
@@ -52,11 +57,11 @@ def leaf(
 ) -> tuple[str, str]:
     """(certificate, key) in PEM called `name`, valid for `addresses` and `names` as server and client.
 
-    Made the first time, and again when the addresses or names have changed.
+    Made the first time, and again when the addresses or names have changed or its end is near.
     """
     subjects = sorted({str(address) for address in addresses} | set(names))
     wanted = " ".join(subjects)
-    if secrets.text(f"tls.{name}.subjects") != wanted:
+    if secrets.text(f"tls.{name}.subjects") != wanted or _ends_soon(secrets.text(f"tls.{name}.certificate")):
         ca = x509.load_pem_x509_certificate(authority(secrets, cloud).encode())
         ca_key = serialization.load_pem_private_key((secrets.text("tls.ca.key") or "").encode(), None)
         assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
@@ -66,6 +71,8 @@ def leaf(
             _builder(subject, ca.subject, key, LEAF_DAYS)
             .add_extension(x509.SubjectAlternativeName([_general_name(text) for text in subjects]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .add_extension(
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
                 critical=False,
@@ -76,6 +83,13 @@ def leaf(
         secrets.put(f"tls.{name}.certificate", certificate.public_bytes(serialization.Encoding.PEM).decode())
         secrets.put(f"tls.{name}.subjects", wanted)
     return secrets.text(f"tls.{name}.certificate") or "", secrets.text(f"tls.{name}.key") or ""
+
+
+def _ends_soon(certificate: str | None) -> bool:
+    if not certificate:
+        return True
+    ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+    return ends - datetime.datetime.now(datetime.UTC) < datetime.timedelta(days=RENEW_DAYS)
 
 
 def _general_name(text: str) -> x509.GeneralName:

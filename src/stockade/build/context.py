@@ -44,6 +44,8 @@ class Context:
     secrets: Secrets
     hardware: Mapping[str, Hardware]
     services: Sequence[Service]
+    absent: frozenset[str] = frozenset()
+    """Hosts that do not answer just now: what one host does for all is another's task meanwhile."""
 
     @property
     def small(self) -> bool:
@@ -229,8 +231,8 @@ class Context:
             reasoned(
                 group,
                 "memcache_pool_socket_timeout",
-                timers.memcache_socket_timeout_s,
-                "What a silent memcached may cost one request; the default is 3.",
+                max(1, round(timers.memcache_socket_timeout_s)),
+                "What a silent memcached may cost one request, in whole seconds; the default is 3.",
             ),
             reasoned(group, "memcache_security_strategy", "ENCRYPT", "memcached has no authentication."),
             *section(group, memcache_secret_key=self.secrets.password("memcached.encryption")),

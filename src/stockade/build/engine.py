@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stockade.build.apply import Applied, Applier, check_request
+from stockade.build.clients import write_clouds_yaml
 from stockade.build.context import Context, Hardware
 from stockade.build.model import Answer, Bundles
 from stockade.build.plan import Facts, Plan, facts_request, plan
@@ -46,13 +47,19 @@ class Engine:
         self._progress.phase("facts", 2 * len(self._cloud.hosts))
         context = await self._context()
         bundles = render(context)
-        context.secrets.save()
         requests = {host: facts_request(bundle) for host, bundle in bundles.items()}
         facts = await self._ask(requests, FACTS_TIMEOUT_S)
+        if context.secrets.fresh and any(unit["marker"] for each in facts.values() for unit in each["units"].values()):
+            raise StockadeError(
+                f"the machines were built with secrets that {state_dir(self._cloud.name)}/secrets.json does not hold\n"
+                "  next: restore that file from its backup; new secrets would lock the running services out"
+            )
         return Prepared(context, bundles, facts, plan(bundles, facts))
 
     async def apply(self, prepared: Prepared) -> Applied:
-        """Carry the plan out."""
+        """Carry the plan out. The secrets are safe on disk before the first host hears of them."""
+        prepared.context.secrets.save()
+        write_clouds_yaml(self._cloud)
         applier = Applier(prepared.context, self._machines, prepared.bundles, prepared.plan, self._progress)
         return await applier.run()
 
@@ -86,12 +93,15 @@ class Engine:
         return tuple(answer for group in answers for answer in group)
 
     async def _context(self, *, strict: bool = True) -> Context:
+        absent: set[str] = set()
+
         async def one(host: str) -> Hardware:
             try:
                 return _hardware(await self._call(host, {"do": "hardware"}, FACTS_TIMEOUT_S))
             except StockadeError:
                 if strict:
                     raise
+                absent.add(host)
                 return Hardware()
             finally:
                 self._progress.advance()
@@ -104,6 +114,7 @@ class Engine:
             secrets=Secrets.load(state_dir(self._cloud.name) / "secrets.json"),
             hardware=dict(zip(names, found, strict=True)),
             services=SERVICES,
+            absent=frozenset(absent),
         )
 
     async def _ask(self, requests: Mapping[str, dict[str, Any]], timeout_s: float) -> dict[str, Any]:

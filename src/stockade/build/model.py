@@ -174,8 +174,6 @@ class Service:
     resources: ResourcesOf = lambda _context, _host: ()
     """What must be so once the units run."""
     health: Callable[[Context], Sequence[Check]] = lambda _context: ()
-    serial: bool = False
-    """Start on one host after the other even when nothing runs yet (cluster formation)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,10 @@ def plan(bundles: Bundles, facts: Mapping[str, Facts]) -> Plan:
         known: dict[str, File] = {}
         for stage in bundle.stages:
             known |= {file.path: file for file in stage.files}
+        earlier: set[str] = set()
         for stage in bundle.stages:
-            changes += _stage_changes(host, stage, known, facts[host])
+            changes += _stage_changes(host, stage, known, facts[host], earlier)
+            earlier |= {file.path for file in stage.files}
             if stage.service == MASK_STAGE:
                 changes += [
                     Change(host, stage.service, "mask", name, f"{name} must never run here")
@@ -103,7 +105,10 @@ def plan(bundles: Bundles, facts: Mapping[str, Facts]) -> Plan:
     return Plan(tuple(changes))
 
 
-def _stage_changes(host: str, stage: Stage, known: Mapping[str, File], facts: Facts) -> list[Change]:
+def _stage_changes(host: str, stage: Stage, known: Mapping[str, File], facts: Facts, earlier: set[str]) -> list[Change]:
+    """A file that several stages have is written by the first: writing it again would take away the markers of
+    units that have been started since."""
+
     def change(kind: str, subject: str, sentence: str, verb: str = "") -> Change:
         return Change(host, stage.service, kind, subject, sentence, verb)
 
@@ -116,18 +121,16 @@ def _stage_changes(host: str, stage: Stage, known: Mapping[str, File], facts: Fa
         why = _entry_difference(facts["files"].get(directory.path), "directory", directory)
         if why:
             changes.append(change("directory", directory.path, f"{directory.path} {why}"))
-    rewritten = set()
     for file in stage.files:
         why = _file_difference(file, facts["files"].get(file.path))
-        if why:
-            rewritten.add(file.path)
+        if why and file.path not in earlier:
             changes.append(change("file", file.path, f"{file.path} {why}"))
     changes += [
         change("resource", each.name, f"{each.name}: {line}")
         for each in stage.before_start
         for line in facts["resources"].get(resource_key(stage, each), [])
     ]
-    rewritten |= {path for path, file in known.items() if _file_difference(file, facts["files"].get(path))}
+    rewritten = {path for path, file in known.items() if _file_difference(file, facts["files"].get(path))}
     for unit in stage.units:
         verb, why = _unit_difference(unit, facts["units"].get(unit.name, {}), rewritten, known)
         if why:
@@ -163,16 +166,18 @@ def _unit_difference(
     unit: Unit, found: Mapping[str, Any], rewritten: set[str], known: Mapping[str, File]
 ) -> tuple[str, str]:
     """(verb, why) for one unit; no why means nothing to do."""
-    active = found.get("active") in ("active", "activating", "reloading")
+    # One that systemd starts over and over does not run: it needs its settings, not a drain.
+    active = found.get("active") in ("active", "activating", "reloading") and found.get("sub") != "auto-restart"
     stale = found.get("marker", "") != marker(unit, known)
     must_restart = any(path in rewritten for path in unit.reads)
     only_reload = not must_restart and found.get("marker") and any(path in rewritten for path in unit.reloads)
     if unit.start is Start.AGENT:
+        if active and (must_restart or stale):
+            return "restart", "runs with older settings"
         if found.get("enabled") == "enabled":
             return "", "starts at boot, without a grant"
-        if not active:
-            return ("", "does not run yet") if stale else ("", "")
-        return ("restart", "runs with older settings") if must_restart or stale else ("", "")
+        # Rewriting what it reads takes its marker away; without a change here nothing would bring that back.
+        return ("", "does not run yet") if not active and (must_restart or stale) else ("", "")
     if unit.oneshot:
         changed = must_restart or stale or found.get("enabled") != "enabled"
         return ("apply", "has not been applied") if changed else ("", "")

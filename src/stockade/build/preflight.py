@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +34,15 @@ class Finding:
 async def preflight_cloud(cloud: Cloud, machines: Machines, progress: Progress) -> tuple[Finding, ...]:
     """Everything `stockade preflight` looks at, host by host. Changes nothing."""
     progress.phase("preflight", len(cloud.hosts))
+    holders: dict[str, set[str]] = {}
 
     async def one(host: Host) -> list[Finding]:
         progress.doing(host.name, "looking")
         try:
             sent = time.time()
             facts = await call(machines.transport(host), host.name, _request(cloud, host), timeout_s=TIMEOUT_S)
+            for vip, holder in facts["vips"].items():
+                holders.setdefault(vip, set()).add(holder)
             findings = list(judge(cloud, host, facts, sent, time.time()))
         except StockadeError as error:
             findings = [Finding(host.name, ok=False, sentence=str(error).splitlines()[0], fix="make SSH as root work")]
@@ -49,7 +52,15 @@ async def preflight_cloud(cloud: Cloud, machines: Machines, progress: Progress) 
         return findings
 
     groups = await asyncio.gather(*(one(host) for host in cloud.hosts))
-    return tuple(finding for group in groups for finding in group)
+    return (*(finding for group in groups for finding in group), *free_vips(holders))
+
+
+def free_vips(holders: Mapping[str, set[str]]) -> Iterator[Finding]:
+    """A VIP is free if nobody holds it, or one of our own hosts does (the cloud stands already)."""
+    for vip, found in holders.items():
+        taken = "other" in found and "us" not in found
+        sentence = f"VIP {vip} is held by a machine that is not ours" if taken else f"VIP {vip} is free or ours"
+        yield Finding("cloud", not taken, sentence, "choose another `vip`, or find that machine" if taken else "")
 
 
 def _request(cloud: Cloud, host: Host) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from stockade.cloud.model import Host
 
 STRAY_UNITS = (
     # Started by Debian's packages, wanted by nobody here.
-    "conntrackd", "epmd", "epmd.socket", "tgt", "rtslib-fb-targetctl", "target", "radvd", "rsync", "smartmontools", "smartd", "rbdmap",
+    "conntrackd", "epmd", "epmd.socket", "tgt", "rtslib-fb-targetctl", "target", "radvd", "rsync", "smartmontools",
+    "smartd", "rbdmap",
     "nova-spicehtml5proxy", "nova-serialproxy", "nova-xenvncproxy", "nova-consoleauth",
     # They would bring VMs back at boot, where they may run elsewhere by now (safety rule 6).
     "libvirt-guests", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd-tcp.socket",
@@ -48,7 +49,9 @@ def _bundle(context: Context, services: Sequence[Service], host: Host) -> Bundle
 
 
 def _stage(context: Context, service: Service, host: Host) -> Stage:
-    first = host == service_hosts(context, service)[0]
+    candidates = service_hosts(context, service)
+    present = [each for each in candidates if each.name not in context.absent]
+    first = host == (present or candidates)[0]
     before = [
         *_database(context, service),
         *_identity(context, service),

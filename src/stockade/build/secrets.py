@@ -29,6 +29,8 @@ class Secrets:
         self._values = dict(values or {})
         self._path = path
         self._saved = dict(self._values)
+        self.fresh = not self._values
+        """True if there were none before: this cloud has never been built from here."""
 
     @classmethod
     def load(cls, path: Path) -> Secrets:

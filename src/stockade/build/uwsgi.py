@@ -63,7 +63,10 @@ def daemon_unit(
         *(f"ExecStartPre={item}" for item in start_pre),
         f"ExecStart={command}",
         "Restart=always",
-        "RestartSec=2",
+        # At once after a crash, ever later when it goes on crashing: a loop of starts starves everyone else.
+        "RestartSec=1",
+        "RestartSteps=6",
+        "RestartMaxDelaySec=15",
         f"KillMode={kill_mode}",
         f"TimeoutStopSec={grace_s + 15}",
         "TimeoutStartSec=180",

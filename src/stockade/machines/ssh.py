@@ -122,7 +122,7 @@ async def _run(
 
     async def errors() -> str:
         lines: list[str] = []
-        async for line in process.stderr:
+        while line := await process.stderr.readline():
             lines.append(line)
             if on_line:
                 on_line(line.rstrip("\n"))

@@ -1,4 +1,4 @@
-"""Keystone's first admin, its own catalog entry, and the cloud's first Fernet keys."""
+"""Keystone's first admin and its own catalog entry."""
 
 import os
 from pathlib import Path
@@ -25,6 +25,8 @@ def check(_desired: Json) -> list[str]:
 
 def apply(desired: Json) -> None:
     """keystone-manage bootstrap, with the password in the environment: arguments are visible to every user."""
+    # The keys from etcd first: the agent may not have come round since the directories were made.
+    shell.run(["env", "PYTHONPATH=/usr/lib/stockade", "python3", "-m", "stockade.agent.keys"])
     env = {**os.environ, "OS_BOOTSTRAP_PASSWORD": desired["password"]}
     shell.run(
         [

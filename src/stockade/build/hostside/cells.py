@@ -1,5 +1,6 @@
 """Nova's cells: the map of cell0 and cell1, and which compute hosts are in it."""
 
+import time
 from typing import Any
 
 import pymysql
@@ -9,6 +10,8 @@ from .database import SOCKET
 
 Json = dict[str, Any]
 TIMEOUT_S = 120
+REPORT_S = 180
+"""libvirt asks every emulator it has what it can before nova-compute reports in."""
 CELL0 = "00000000-0000-0000-0000-000000000000"
 
 
@@ -40,7 +43,20 @@ def apply(desired: Json) -> None:
             _manage("cell_v2", "create_cell", "--name", "cell1", "--transport-url", desired["transport"],
                     "--database_connection", desired["cell1"])  # fmt: skip
         return
-    _manage("cell_v2", "discover_hosts")
+    # nova-compute reports itself first as a service and some seconds later as a hypervisor; only then is it found.
+    deadline = time.monotonic() + REPORT_S
+    while missing := check(desired):
+        if time.monotonic() > deadline:
+            raise RuntimeError("; ".join(missing) + f" after {REPORT_S} s: nova-compute there does not report in")
+        if _reported() >= len(desired["hosts"]):
+            _manage("cell_v2", "discover_hosts")
+        else:
+            time.sleep(1)
+
+
+def _reported() -> int:
+    """How many hypervisors nova-compute has reported."""
+    return int(_query("SELECT COUNT(*) FROM nova.compute_nodes WHERE deleted = 0")[0][0])
 
 
 def _manage(*arguments: str) -> None:

@@ -10,6 +10,7 @@ from . import shell
 
 Json = dict[str, Any]
 TIMEOUT_S = 60
+OSDS = Path("/var/lib/ceph/osd")
 
 
 def check(desired: Json) -> list[str]:
@@ -103,7 +104,9 @@ def _make_osd(desired: Json) -> None:
         _make_file_osd(desired)
     else:
         _write(Path("/var/lib/ceph/bootstrap-osd/ceph.keyring"), desired["bootstrap_keyring"])
-        shell.run(["ceph-volume", "lvm", "create", "--data", desired["disk"]], timeout_s=300)
+        shell.run(
+            ["ceph-volume", "lvm", "create", "--data", desired["disk"], "--osd-fsid", desired["uuid"]], timeout_s=300
+        )
 
 
 def _make_file_osd(desired: Json) -> None:
@@ -121,7 +124,7 @@ def _make_file_osd(desired: Json) -> None:
         )
     )
     number = str(answer["osdid"])
-    home = Path(f"/var/lib/ceph/osd/ceph-{number}")
+    home = OSDS / f"ceph-{number}"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     _write(home / "keyring", f"[osd.{number}]\n\tkey = {desired['key']}\n")
@@ -140,15 +143,12 @@ def _make_file_osd(desired: Json) -> None:
 
 def _osd_of(desired: Json) -> str | None:
     """Number of the finished OSD of this disk, or None."""
-    for home in Path("/var/lib/ceph/osd").glob("ceph-*"):
-        mark = home / "stockade-uuid"
-        if (mark.exists() and mark.read_text() == desired["uuid"]) or _is_link_to(home / "block", desired["disk"]):
+    # `fsid` is there before a file-backed OSD is finished, and a device's block link names its logical volume only.
+    mark = "stockade-uuid" if desired["disk"].startswith("file:") else "fsid"
+    for home in OSDS.glob("ceph-*"):
+        if (home / mark).exists() and (home / mark).read_text().strip() == desired["uuid"]:
             return home.name.removeprefix("ceph-")
     return None
-
-
-def _is_link_to(link: Path, disk: str) -> bool:
-    return link.is_symlink() and disk in str(link.readlink())
 
 
 def _check_pools(desired: Json) -> list[str]:

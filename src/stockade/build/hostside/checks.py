@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from . import haproxy, shell
+from . import shell
 
 Json = dict[str, Any]
 POLL_S = 0.5
@@ -59,10 +59,10 @@ def galera(members: int) -> tuple[bool, str]:
     from .database import _connect
 
     with _connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW GLOBAL STATUS WHERE Variable_name IN "
-                       "('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_ready')")  # fmt: skip
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'wsrep%'")
         state = dict(cursor.fetchall())
-    text = f"{state['wsrep_local_state_comment']} in a {state['wsrep_cluster_status'].lower()} component of {state['wsrep_cluster_size']}"
+    component = f"{state['wsrep_cluster_status'].lower()} component of {state['wsrep_cluster_size']}"
+    text = f"{state['wsrep_local_state_comment']} in a {component}"
     healthy = state["wsrep_ready"] == "ON" and state["wsrep_cluster_status"] == "Primary"
     return healthy and state["wsrep_local_state_comment"] == "Synced" and int(
         state["wsrep_cluster_size"]
@@ -113,7 +113,8 @@ def ceph(mons: int, osds: int) -> tuple[bool, str]:
         each["count"] for each in pgmap.get("pgs_by_state", []) if each["state_name"].startswith("active+clean")
     )
     total = pgmap.get("num_pgs", 0)
-    text = f"{len(quorum)} of {mons} mons, {osdmap['num_up_osds']} of {osds} OSDs, {clean} of {total} placement groups clean"
+    text = f"{len(quorum)} of {mons} mons, {osdmap['num_up_osds']} of {osds} OSDs, "
+    text += f"{clean} of {total} placement groups clean"
     mgr = state["mgrmap"].get("available", False)
     return len(quorum) == mons and osdmap[
         "num_up_osds"
@@ -131,16 +132,6 @@ def memcached(address: str, port: int) -> tuple[bool, str]:
         connection.sendall(b"version\r\n")
         line = connection.recv(100).decode().strip()
     return line.startswith("VERSION"), line or "no answer"
-
-
-def backends_up(backends: dict[str, int]) -> tuple[bool, str]:
-    """HAProxy considers that many servers up in each back end."""
-    short = [
-        f"{name} {len(up)} of {wanted}"
-        for name, wanted in backends.items()
-        if len(up := haproxy.servers_up(name)) < wanted
-    ]
-    return not short, "; ".join(short) or f"{len(backends)} back ends complete"
 
 
 def vip_held(address: str) -> tuple[bool, str]:
@@ -182,7 +173,7 @@ def fernet_current() -> tuple[bool, str]:
 _KINDS = {
     function.__name__: function
     for function in (
-        http_answers, unit_active, database_greets, galera, rabbitmq, etcd, ceph_quorum, ceph, memcached, backends_up, vip_held,
+        http_answers, unit_active, database_greets, galera, rabbitmq, etcd, ceph_quorum, ceph, memcached, vip_held,
         agents_alive, fernet_current,
     )
 }  # fmt: skip

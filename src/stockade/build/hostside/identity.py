@@ -1,9 +1,14 @@
 """Keystone: the service project, service users, roles, and the catalog."""
 
+import time
 from typing import Any
+
+from . import checks
 
 Json = dict[str, Any]
 ROLES = ("service", "admin", "member", "reader")
+ANSWER_S = 90
+"""How long Keystone and HAProxy's checks of it may take after a start on a loaded machine."""
 _connections: dict[str, Any] = {}
 
 
@@ -14,6 +19,7 @@ def check(desired: Json) -> list[str]:
 
 def apply(desired: Json) -> None:
     """Mend each difference; a deleted and remade project changes ids, so it looks again after each round."""
+    _wait(desired["admin"]["auth_url"])
     for _round in range(4):
         differences = _differences(desired)
         if not differences:
@@ -25,6 +31,15 @@ def apply(desired: Json) -> None:
     left = check(desired)
     if left:
         raise RuntimeError("keystone still differs: " + "; ".join(left))
+
+
+def _wait(url: str) -> None:
+    """Until Keystone answers behind the VIP: it may have been started a moment ago. Raises after `ANSWER_S`."""
+    deadline = time.monotonic() + ANSWER_S
+    while not (answer := checks.answer({"name": "keystone", "kind": "http_answers", "args": {"url": url}}))["ok"]:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"keystone does not answer: {answer['text']}")
+        time.sleep(checks.POLL_S)
 
 
 def _differences(desired: Json) -> list[tuple[str, Any]]:
@@ -39,7 +54,7 @@ def _differences(desired: Json) -> list[tuple[str, Any]]:
         ]
     found = _roles(keystone)
     if not found:
-        found = _account(keystone, project, desired["account"])
+        found = _account(keystone, project, desired)
     if desired["endpoint"]:
         found = found + _catalog(keystone, desired["endpoint"])
     return found
@@ -54,7 +69,8 @@ def _roles(keystone: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _account(keystone: Any, project: Any, account: Json) -> list[tuple[str, Any]]:
+def _account(keystone: Any, project: Any, desired: Json) -> list[tuple[str, Any]]:
+    account = desired["account"]
     if not account:
         return []
     name = account["name"]
@@ -74,7 +90,7 @@ def _account(keystone: Any, project: Any, account: Json) -> list[tuple[str, Any]
     found: list[tuple[str, Any]] = []
     if not user.is_enabled:
         found.append((f"user {name} is disabled", lambda: keystone.update_user(user, enabled=True)))
-    elif not _can_log_in(keystone, account):
+    elif not _can_log_in(desired["admin"]["auth_url"], account):
         found.append(
             (
                 f"user {name} has another password",
@@ -85,14 +101,14 @@ def _account(keystone: Any, project: Any, account: Json) -> list[tuple[str, Any]
     held = {
         assignment.role["id"] for assignment in keystone.role_assignments(user_id=user.id, scope_project_id=project.id)
     }
-    for role in account["roles"]:
-        if roles[role].id not in held:
-            found.append(
-                (
-                    f"user {name} lacks role {role}",
-                    lambda role=role: keystone.assign_project_role_to_user(project, user, roles[role]),
-                )
-            )
+    found += [
+        (
+            f"user {name} lacks role {role}",
+            lambda role=role: keystone.assign_project_role_to_user(project, user, roles[role]),
+        )
+        for role in account["roles"]
+        if roles[role].id not in held
+    ]
     return found
 
 
@@ -128,12 +144,12 @@ def _catalog(keystone: Any, endpoint: Json) -> list[tuple[str, Any]]:
     return found
 
 
-def _can_log_in(keystone: Any, account: Json) -> bool:
+def _can_log_in(auth_url: str, account: Json) -> bool:
     from keystoneauth1 import exceptions, session
     from keystoneauth1.identity import v3
 
     auth = v3.Password(
-        auth_url=keystone.get_endpoint().rstrip("/").removesuffix("/v3") + "/v3",
+        auth_url=auth_url,
         username=account["name"],
         password=account["password"],
         user_domain_id="default",

@@ -1,16 +1,21 @@
 """What a host can be asked: its facts, to apply one stage, to wait for checks. One request in, one response out."""
 
 import concurrent.futures
+import contextlib
+import fcntl
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from . import checks, files, haproxy, hardware, packages, preflight, shell, units
 
 Json = dict[str, Any]
+LOCK = Path("/run/stockade/apply.lock")
+ALONE_S = 600
+"""Longer than any step but the installation of packages takes."""
 PARALLEL = 6
 """Checks that run side by side on a host; most of them wait for an answer rather than compute."""
 
@@ -49,6 +54,28 @@ def differences(resource: Json) -> list[str]:
 
 def apply(request: Json) -> Json:
     """Make one stage so; every part looks again before it changes anything. Returns what was changed."""
+    with _alone():
+        return {"done": _apply(request)}
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One apply at a time: a killed `up` may have left one at work here. Raises after `ALONE_S`."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as file:
+        deadline = time.monotonic() + ALONE_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("another apply is still at work on this host") from None
+                time.sleep(checks.POLL_S)
+        yield
+
+
+def _apply(request: Json) -> list[str]:
     done: list[str] = []
     if request["packages"]:
         shell.say("installing " + " ".join(request["packages"]))
@@ -77,7 +104,7 @@ def apply(request: Json) -> Json:
     for unit in request["units"]:
         _act(unit, done)
     done += _settle(request["resources"])
-    return {"done": done}
+    return done
 
 
 def _act(unit: Json, done: list[str]) -> None:

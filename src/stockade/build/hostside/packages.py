@@ -8,6 +8,7 @@ from pathlib import Path
 from . import shell
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+NO_STARTS = "#!/bin/sh\n# stockade: packages must not start their daemons while they are installed\nexit 101\n"
 INSTALL_TIMEOUT_S = 1800
 
 
@@ -28,11 +29,13 @@ def install(names: Sequence[str], preseed: str) -> None:
     """Install `names`. Debian's packages start their daemons when installed; policy-rc.d forbids that meanwhile."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     shell.run(["debconf-set-selections"], stdin=preseed)
-    ours = not POLICY.exists()
+    # Left behind by a run that was killed here, it still is ours.
+    ours = not POLICY.exists() or POLICY.read_text() == NO_STARTS
     if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.write_text(NO_STARTS)
         POLICY.chmod(0o755)
     try:
+        shell.run(["dpkg", "--configure", "-a"], timeout_s=INSTALL_TIMEOUT_S, env=env)
         shell.run(["apt-get", "update", "-q"], timeout_s=INSTALL_TIMEOUT_S, env=env)
         shell.run(
             [

@@ -34,7 +34,7 @@ def look(request: Json) -> Json:
         "disks": {disk: _disk(disk) for disk in request["disks"]},
         "free_bytes": shutil.disk_usage("/var/lib").free,
         "wall": time.time(),
-        "vips": {vip: _held_by_someone(vip, nic) for vip, nic in request["vips"].items()},
+        "vips": {vip: _holder(vip, nic) for vip, nic in request["vips"].items()},
         "vrids": _vrids(),
         "reachable": {address: _answers(address) for address in request["peers"]},
     }
@@ -59,11 +59,13 @@ def _disk(disk: str) -> str:
     return f"holds a {report['fstype']} file system" if report.get("fstype") else ""
 
 
-def _held_by_someone(vip: str, nic: str) -> bool:
-    """True if a machine other than this answers ARP for the VIP."""
+def _holder(vip: str, nic: str) -> str:
+    """`us` if this host holds the VIP, `other` if some machine answers ARP for it, empty if nobody does."""
     if f" {vip}/" in shell.run(["ip", "-4", "-oneline", "address"]):
-        return True
-    return shell.ok(["arping", "-q", "-c", "2", "-w", "3", "-f", "-I", nic, vip]) if shutil.which("arping") else False
+        return "us"
+    if not shutil.which("arping"):
+        return ""
+    return "other" if shell.ok(["arping", "-q", "-c", "2", "-w", "3", "-f", "-I", nic, vip]) else ""
 
 
 def _vrids() -> list[list[str]]:

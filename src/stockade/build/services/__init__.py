@@ -1,44 +1,15 @@
-"""The services, one file each. The build takes them from here; their order is for display only."""
+"""The services, one file each: every `Service` that a module of this package defines is part of the build."""
+
+import importlib
+import pkgutil
 
 from stockade.build.model import Service
-from stockade.build.services import (
-    base,
-    ceph,
-    cinder,
-    etcd,
-    galera,
-    glance,
-    haproxy,
-    keepalived,
-    keystone,
-    memcached,
-    neutron,
-    neutron_agents,
-    nova,
-    nova_compute,
-    placement,
-    rabbitmq,
-)
 
-SERVICES: tuple[Service, ...] = (
-    base.SERVICE,
-    etcd.SERVICE,
-    galera.SERVICE,
-    rabbitmq.SERVICE,
-    memcached.SERVICE,
-    ceph.MON,
-    ceph.OSD,
-    haproxy.SERVICE,
-    keepalived.SERVICE,
-    keystone.SERVICE,
-    glance.SERVICE,
-    placement.SERVICE,
-    neutron_agents.SWITCH,
-    neutron.SERVICE,
-    neutron_agents.AGENTS,
-    neutron_agents.NETWORK,
-    nova.SERVICE,
-    cinder.SERVICE,
-    nova_compute.SERVICE,
-    nova_compute.CELL,
-)
+
+def _defined() -> tuple[Service, ...]:
+    modules = (importlib.import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__))
+    found = {value.name: value for module in modules for value in vars(module).values() if isinstance(value, Service)}
+    return tuple(found[name] for name in sorted(found))
+
+
+SERVICES: tuple[Service, ...] = _defined()

@@ -58,10 +58,12 @@ def _sysctls(context: Context) -> str:
         "# Longer accept queues, for the burst after a failover.",
         "net.core.somaxconn = 4096",
         "# Keep OpenStack's ports out of the range of outgoing connections.",
-        "net.ipv4.ip_local_reserved_ports = "
-        "3306-3307,4444,4567-4568,5000,5672,6080,6640,8774-8778,9200-9201,9292,9696,11211,25672",
+        f"net.ipv4.ip_local_reserved_ports = {RESERVED_PORTS}",
     ]
     return "\n".join(lines) + "\n"
+
+
+RESERVED_PORTS = "3306-3307,4444,4567-4568,5000,5672,6080,6640,8774-8778,9200-9201,9292,9696,11211,25672"
 
 
 def _agent_config(context: Context, host: Host) -> str:
@@ -92,11 +94,15 @@ FERNET_MAX_ACTIVE = 5
 
 
 def _agent_code() -> list[File]:
-    files = [File(f"{LIBRARY}/stockade/__init__.py", "")]
-    for entry in sorted(resources.files("stockade.agent").iterdir(), key=lambda each: each.name):
-        if entry.name.endswith(".py"):
-            files.append(File(f"{LIBRARY}/stockade/agent/{entry.name}", entry.read_text()))
-    return files
+    modules = sorted(resources.files("stockade.agent").iterdir(), key=lambda each: each.name)
+    return [
+        File(f"{LIBRARY}/stockade/__init__.py", ""),
+        *(
+            File(f"{LIBRARY}/stockade/agent/{entry.name}", entry.read_text())
+            for entry in modules
+            if entry.name.endswith(".py")
+        ),
+    ]
 
 
 _SYSCTL_UNIT = f"""{HEADER}[Unit]

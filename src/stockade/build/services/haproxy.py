@@ -76,7 +76,8 @@ defaults
     timeout client 90s
     timeout server 90s
     timeout check {timers.haproxy_check_timeout_ms}ms
-    default-server check inter {timers.haproxy_inter_ms}ms fastinter {timers.haproxy_fastinter_ms}ms downinter {timers.haproxy_downinter_ms}ms rise {timers.haproxy_rise} fall {timers.haproxy_fall} maxconn 256
+    default-server check maxconn 256 inter {timers.haproxy_inter_ms}ms fastinter {timers.haproxy_fastinter_ms}ms
+    default-server downinter {timers.haproxy_downinter_ms}ms rise {timers.haproxy_rise} fall {timers.haproxy_fall}
 
 frontend monitor
     bind 127.0.0.1:{MONITOR_PORT}

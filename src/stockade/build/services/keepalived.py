@@ -16,8 +16,7 @@ CONFIG = "/etc/keepalived/keepalived.conf"
 
 
 def _files(context: Context, host: Host) -> Sequence[File]:
-    cloud, timers = context.cloud, context.timers
-    priority = 100 + 10 * (len(cloud.controllers) - cloud.controllers.index(host))
+    cloud = context.cloud
     text = f"""{HEADER}global_defs {{
     router_id {host.name}
     vrrp_version 3
@@ -49,23 +48,17 @@ vrrp_sync_group vips {{
     }}
 }}
 
-{_instance("internal", context, host, Plane.MANAGEMENT, cloud.internal_vip, cloud.vrid, priority, timers.vrrp_advert_s)}
-{_instance("external", context, host, Plane.EXTERNAL, cloud.external_vip, cloud.vrid + 1, priority, timers.vrrp_advert_s)}"""
+{_instance("internal", context, host, Plane.MANAGEMENT, cloud.internal_vip, cloud.vrid)}
+{_instance("external", context, host, Plane.EXTERNAL, cloud.external_vip, cloud.vrid + 1)}"""
     # Packaged: no Restart, so a crash would take this node out of the race for good.
     restart = f"{HEADER}[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=1\n"
     return [File(CONFIG, text), File(dropin_path("keepalived"), restart)]
 
 
-def _instance(
-    name: str,
-    context: Context,
-    host: Host,
-    plane: Plane,
-    vip: IPv4Address,
-    vrid: int,
-    priority: int,
-    advert_s: float,
-) -> str:
+def _instance(name: str, context: Context, host: Host, plane: Plane, vip: IPv4Address, vrid: int) -> str:
+    controllers = context.cloud.controllers
+    # Close together: VRRP's skew makes distant priorities slower to take over.
+    priority = 100 + 10 * (len(controllers) - controllers.index(host))
     peers = "\n".join(f"        {each.addresses[plane]}" for each in context.cloud.controllers if each != host)
     interface = context.interface(host, plane)
     prefix = context.cloud.networks[plane].cidr.prefixlen
@@ -76,7 +69,7 @@ def _instance(
     interface {interface}
     virtual_router_id {vrid}
     priority {priority}
-    advert_int {advert_s}
+    advert_int {context.timers.vrrp_advert_s}
     # Switches and clouds drop multicast.
     unicast_src_ip {host.addresses[plane]}
     unicast_peer {{

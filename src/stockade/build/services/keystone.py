@@ -90,6 +90,7 @@ def _health(context: Context) -> Sequence[Check]:
             Where.ONE,
         ),
         Check("keystone", "unit_active", {"units": ["keystone"]}),
+        Check("token keys", "fernet_current"),
     )
 
 

@@ -75,7 +75,7 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         processes=max(2, workers),
         pyargv=arguments,
         # Neutron tells its processes of one start apart from those of another by it.
-        extra=("start-time = %t", "paste = config:/etc/neutron/api-paste.ini"),
+        extra=("start-time = %t",),
     )
     return [
         File(CONFIG, context.ini("neutron", settings), "root", "neutron", 0o640, secret=True),

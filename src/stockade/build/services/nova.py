@@ -51,7 +51,6 @@ def settings(context: Context, host: Host) -> list[Setting]:
         *context.auth("neutron", "neutron", region_name=context.cloud.region, valid_interfaces="internal"),
         *context.auth("cinder", "cinder", os_region_name=context.cloud.region, catalog_info="volumev3::internalURL"),
         *section("glance", valid_interfaces="internal", region_name=context.cloud.region, num_retries=3),
-        *section("api", auth_strategy="keystone"),
         *section("oslo_messaging_notifications", driver="noop"),
         *section("vnc", enabled=True),
         *section("upgrade_levels", compute="auto"),
@@ -122,7 +121,7 @@ def _health(context: Context) -> Sequence[Check]:
         Check(
             "nova behind the VIP",
             "http_answers",
-            {"url": context.internal_url(API_PORT, "/healthcheck")},
+            {"url": context.internal_url(API_PORT, "/")},
             Where.ONE,
         ),
         Check(
@@ -171,7 +170,7 @@ SERVICE = Service(
     vhost="nova",
     endpoint=Endpoint("compute", "nova", API_PORT, "/v2.1"),
     backends=(
-        Backend("nova-api", API_PORT),
+        Backend("nova-api", API_PORT, check="/"),
         Backend("nova-metadata", METADATA_PORT, external=False),
         Backend("nova-novncproxy", CONSOLE_PORT, check="/vnc_lite.html", timeout_s=3600),
     ),

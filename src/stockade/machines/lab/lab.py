@@ -22,6 +22,7 @@ from stockade.machines.lab.cgroup import Group
 from stockade.machines.lab.lock import FileLock
 from stockade.machines.lab.machine import Machine
 from stockade.machines.lab.paths import LabPaths
+from stockade.machines.lab.run import interrupt
 from stockade.machines.lab.spec import DEFAULT_DISK, DEFAULT_WATCHDOG_S, MachineSpec, Port, load_all
 from stockade.machines.redfish import RedfishBmc
 from stockade.machines.ssh import SshTransport
@@ -54,6 +55,9 @@ class LabMachines:
             await _in(pool, lock.acquire)
             try:
                 return await self._up(pool, progress)
+            except asyncio.CancelledError:
+                interrupt()
+                raise
             finally:
                 lock.release()
 
@@ -94,11 +98,18 @@ class LabMachines:
             await client.close()
 
     async def _up(self, pool: ThreadPoolExecutor, progress: Progress) -> int:
-        await _in(pool, host.ensure, lambda line: progress.doing("", line))
-        if not all((self.paths.machine_state(h.name) / "machine.json").exists() for h in self.cloud.hosts):
+        loop = asyncio.get_running_loop()
+
+        def say(line: str) -> None:
+            loop.call_soon_threadsafe(progress.doing, "", line)
+
+        await _in(pool, host.ensure, say)
+        golden: Path | None = None
+        if self._needs_image():
             progress.phase("golden image", 1)
-        golden = await _in(pool, image.ensure, lambda line: progress.doing("", line))
-        progress.doing("", "")
+            golden = await _in(pool, image.ensure, say)
+            progress.advance()
+            progress.doing("", "")
         await _in(pool, self._ensure_common)
         progress.phase("machines", len(self.cloud.hosts))
         ports = self._ports()
@@ -119,6 +130,11 @@ class LabMachines:
             progress.doing(name, "not in the cloud file; left as it is")
         return sum(changed)
 
+    def _needs_image(self) -> bool:
+        """True unless every machine is made and has its image: a newer recipe is for machines to come."""
+        known = load_all(self.cloud.name)
+        return any(h.name not in known or not Path(known[h.name].image).is_dir() for h in self.cloud.hosts)
+
     def _ensure_common(self) -> None:
         """Keys, passwords and networks: what machines share."""
         known = load_all(self.cloud.name)
@@ -134,7 +150,7 @@ class LabMachines:
         served = {spec.bmc_address for spec in known.values() if spec.bmc_address}
         network.ensure(network.plan(self.cloud, served))
 
-    def _ensure_machine(self, wanted: Host, golden: Path, ports: tuple[Port, ...]) -> int:
+    def _ensure_machine(self, wanted: Host, golden: Path | None, ports: tuple[Port, ...]) -> int:
         out_of_band = wanted.addresses.get(Plane.OUT_OF_BAND)
         spec = MachineSpec(
             cloud=self.cloud.name,
@@ -150,11 +166,15 @@ class LabMachines:
         machine = Machine(spec)
         if not spec.file.exists():
             with machine.lock():
-                machine.create_disk(self._first_files(wanted, spec))
+                machine.create_disk(self._first_files(wanted))
                 spec.save()
         elif machine.is_off:
             # What is soldered stays (image, disk); what is cabled may change while the power is off.
             made = MachineSpec.load(spec.file)
+            if not Path(made.image).is_dir():
+                raise LabError(
+                    f"{wanted.name} was made on the image {made.image}, which is gone\n  next: stockade down --purge"
+                )
             machine = Machine(replace(spec, image=made.image, disk_size=made.disk_size))
             machine.spec.save()
         else:
@@ -177,21 +197,18 @@ class LabMachines:
             }
         return found
 
-    def _first_files(self, wanted: Host, spec: MachineSpec) -> dict[str, tuple[bytes, int]]:
+    def _first_files(self, wanted: Host) -> dict[str, tuple[bytes, int]]:
         """What a machine's disk holds before its first boot: who it is, and who may log in."""
         host_key = self.paths.ssh / "hosts" / wanted.name
         operator = (self.paths.ssh / "id_ed25519.pub").read_bytes()
         names = f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{wanted.ssh.address} {wanted.name}\n"
-        listen = f"ListenAddress {wanted.ssh.address}\n"
         return {
             "etc/hostname": (f"{wanted.name}\n".encode(), 0o644),
             "etc/hosts": (names.encode(), 0o644),
             "etc/machine-id": (f"{uuid.uuid4().hex}\n".encode(), 0o444),
             "etc/ssh/ssh_host_ed25519_key": (host_key.read_bytes(), 0o600),
             "etc/ssh/ssh_host_ed25519_key.pub": (host_key.with_name(f"{wanted.name}.pub").read_bytes(), 0o644),
-            "etc/ssh/sshd_config.d/20-stockade-machine.conf": (listen.encode(), 0o644),
             "root/.ssh/authorized_keys": (operator, 0o600),
-            "etc/stockade-watchdog": (f"{spec.watchdog_s:g}\n".encode(), 0o644),
         }
 
     async def _down(self, pool: ThreadPoolExecutor, *, purge: bool, progress: Progress) -> None:

@@ -36,20 +36,24 @@ class FileLock:
 
     def acquire(self) -> None:
         """Take the lock. Raises `LabError` if another holder keeps it for `timeout_s`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + self.timeout_s
         while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(POLL_S)
-                    continue
-                os.close(fd)
-                raise LabError(f"{self.path} is still locked after {self.timeout_s:.0f} s") from None
-            self._fd = fd
-            return
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if _locked(fd) and self._is_current(fd):
+                self._fd = fd
+                return
+            os.close(fd)
+            if time.monotonic() > deadline:
+                raise LabError(f"{self.path} is still locked after {self.timeout_s:.0f} s")
+            time.sleep(POLL_S)
+
+    def _is_current(self, fd: int) -> bool:
+        """False if the file was deleted while it was waited for: its lock then keeps nobody out."""
+        try:
+            return os.path.samestat(os.fstat(fd), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Give the lock up, for a child holding it too."""
@@ -71,3 +75,11 @@ class FileLock:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -117,6 +117,9 @@ class Machine:
         self.disk.attach()
         self.root.mkdir(exist_ok=True)
         disk = self.disk.mount
+        for name, text in self._wiring().items():
+            (disk / "upper" / name).parent.mkdir(parents=True, exist_ok=True)
+            (disk / "upper" / name).write_text(text)
         layers = f"lowerdir={self.spec.image},upperdir={disk}/upper,workdir={disk}/work"
         run(["mount", "-t", "overlay", "-o", layers, "overlay", str(self.root)])
         status = self.root.stat()
@@ -204,6 +207,13 @@ class Machine:
             if device_node(node, Path("/dev", name)):
                 found.append((name, node))
         return found
+
+    def _wiring(self) -> dict[str, str]:
+        """Files that tell the system inside how its machine is wired, as it is at this boot."""
+        return {
+            "etc/ssh/sshd_config.d/20-stockade-machine.conf": f"ListenAddress {self.spec.ssh_address}\n",
+            "etc/stockade-watchdog": f"{self.spec.watchdog_s:g}\n",
+        }
 
     def _clean_after_nspawn(self) -> None:
         """Remove what systemd-nspawn keeps for a machine on this computer, and cannot remove when it is killed."""

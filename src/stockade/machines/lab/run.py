@@ -36,12 +36,21 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout_s: float = DEFAULT_TIME
     return done.stdout
 
 
+_streams: set[subprocess.Popen[str]] = set()
+
+
+def interrupt() -> None:
+    """Kill what `stream` is running in other threads: the user no longer wants it."""
+    for process in tuple(_streams):
+        process.kill()
+
+
 def stream(
     argv: Sequence[str], on_line: Callable[[str], None], *, pass_fds: Sequence[int] = ()
 ) -> tuple[int, list[str]]:
     """Run `argv`, give each line of its output to `on_line`; return code and last lines.
 
-    Has no time limit of its own: a download is as slow as the network. It ends with this process.
+    Has no time limit of its own: a download is as slow as the network. It ends with this process, or on `interrupt`.
     """
     tail: list[str] = []
     with subprocess.Popen(
@@ -55,7 +64,11 @@ def stream(
         pass_fds=pass_fds,
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            tail = [*tail[-19:], line.rstrip()]
-            on_line(line.rstrip())
+        _streams.add(process)
+        try:
+            for line in process.stdout:
+                tail = [*tail[-19:], line.rstrip()]
+                on_line(line.rstrip())
+        finally:
+            _streams.discard(process)
     return process.returncode, tail

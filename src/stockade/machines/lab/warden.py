@@ -91,9 +91,9 @@ def run_once(machine: Machine, lock: FileLock) -> End:
     machine.prepare()
     with _console(machine.state / "console.log") as console:
         process = machine.spawn(console.fileno())
-    lock_holder = _wait_for_group(machine, process)
+    started = _wait_for_group(machine, process)
     lock.release()
-    end = _watch(machine, process) if lock_holder else End.OFF
+    end = _watch(machine, process) if started else End.OFF
     lock.acquire()
     if end in (End.STARVED, End.STUCK):
         _cut_own(machine, process)
