@@ -1,4 +1,4 @@
-"""One small lab for the tests of the lab itself: its own name, its own addresses, gone afterwards."""
+"""Two labs: a small one for the tests of the lab itself, gone afterwards, and the packaged lab cloud, built and used."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
+import cloud_measure
 import pytest
 import sample
+from cloud_handle import Cloud as BuiltCloud
 from hostview import HostView
 
+from stockade.cloud.load import lab_example
 from stockade.cloud.model import Cloud, Host, Plane
 from stockade.machines.base import Completed
 from stockade.machines.fake import FakeProgress
@@ -123,3 +126,55 @@ def lab(small_lab: Lab) -> Iterator[Lab]:
     small_lab.up()
     yield small_lab
     small_lab.faults.heal()
+
+
+CLOUD_TESTS = ("build", "config", "use", "loss", "drift", "kill", "change")
+"""The cloud is built, looked at, used, and then broken: in this order, after the tests of the lab machines."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files of the cloud's tests into their order; what is not about the cloud goes first."""
+    place = {f"test_cloud_{name}.py": number for number, name in enumerate(CLOUD_TESTS, 1)}
+    items.sort(key=lambda item: place.get(item.path.name, 0))
+    for item in items:
+        if item.path.name in place:
+            # The SDK warns of its own future when it is imported the ordinary way.
+            item.add_marker(pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackDeprecationWarning"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    if cloud_measure.TAKEN:
+        terminalreporter.section("measured")
+        for line in cloud_measure.TAKEN:
+            terminalreporter.write_line(cloud_measure.sentence(line))
+
+
+@pytest.fixture(scope="session")
+def built() -> Iterator[BuiltCloud]:
+    """The packaged lab cloud as `up` leaves it; one that stands is used. STOCKADE_KEEP=1 leaves it standing."""
+    handle = BuiltCloud(lab_example())
+    handle.was_up = handle.run("status", "--json").returncode in (0, 3)
+    handle.first_up = handle.up()
+    cloud_measure.record(
+        "up, first", seconds=handle.first_up.seconds, changes=handle.first_up.changes, stood_before=handle.was_up
+    )
+    yield handle
+    handle.close()
+    if os.environ.get("STOCKADE_KEEP") != "1":
+        handle.ok("down", timeout_s=300)
+
+
+HEALS_S = 120
+"""What an earlier test broke has this long to heal by itself; after that `up` mends it, and the summary says so."""
+
+
+@pytest.fixture
+def cloud(built: BuiltCloud) -> BuiltCloud:
+    """The cloud, healthy, so that one test's failure is not the next one's."""
+    try:
+        built.wait_healthy(HEALS_S)
+    except AssertionError as error:
+        cloud_measure.record("mended between tests", why=str(error))
+        built.up()
+    return built

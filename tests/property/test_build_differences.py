@@ -18,9 +18,7 @@ from build_world import CLOUDS, files_of, perfect, rendered, units_of
 from stockade.build.model import Bundle, Start, Unit
 from stockade.build.plan import plan
 
-FACTS = {
-    (cloud, host): perfect(bundle) for cloud in CLOUDS for host, bundle in rendered(cloud).items()
-}
+FACTS = {(cloud, host): perfect(bundle) for cloud in CLOUDS for host, bundle in rendered(cloud).items()}
 PLACES = [
     (cloud, host, kind, subject)
     for (cloud, host), found in FACTS.items()

@@ -274,7 +274,9 @@ class SimHost:
 
     def do_status(self, request: Json) -> Json:
         """Every check says yes unless it is broken or a unit it names is down."""
-        return {"checks": [{"name": each["name"], "ok": self._well(each), "text": "seen"} for each in request["checks"]]}
+        return {
+            "checks": [{"name": each["name"], "ok": self._well(each), "text": "seen"} for each in request["checks"]]
+        }
 
     def _well(self, check: Json) -> bool:
         down = [name for name in check["args"].get("units", ()) if not self.unit(name).active]

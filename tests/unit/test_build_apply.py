@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def test_a_restart_goes_host_by_host_each_on_a_healthy_rest() -> None:
     assert made.up(changed).restarts == 3
     restarts = [made.log.index(f"{host} restart api") for host in NAMES]
     assert restarts == sorted(restarts)
-    for before, after in zip(restarts, restarts[1:], strict=False):
+    for before, after in pairwise(restarts):
         between = made.log[before:after]
         for host in NAMES:
             assert f"{host} wait api well" in between, "went on before all were well again"

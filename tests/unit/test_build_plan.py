@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,9 +256,7 @@ class TestUnitsOfTheAgent:
 def test_an_empty_host_gets_everything_in_an_order_that_works() -> None:
     empty = {"files": {}, "units": {}, "masked": {}, "packages": {}}
     lines = {"resources": {resource_key(SITE, each): ["is missing"] for each in (ACCOUNT, CATALOG)}}
-    kinds = [
-        change.kind for change in plan({"h": BUNDLE}, {"h": empty | lines}).changes if change.service == "site"
-    ]
+    kinds = [change.kind for change in plan({"h": BUNDLE}, {"h": empty | lines}).changes if change.service == "site"]
     assert kinds == ["package", "directory", "file", "file", "resource", "unit", "unit", "resource"]
 
 
@@ -280,7 +279,7 @@ def test_what_is_asked_is_what_is_compared() -> None:
 class TestMarker:
     """The marker stands for the content of everything a unit has read."""
 
-    KNOWN = {file.path: file for file in (SETTINGS, CERTIFICATE, SHARED)}
+    KNOWN: Mapping[str, File] = {file.path: file for file in (SETTINGS, CERTIFICATE, SHARED)}
 
     @pytest.mark.parametrize("path", [*WEB.reads, *WEB.reloads])
     def test_depends_on_every_file_read(self, path: str) -> None:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from build_world import CLOUDS, context, files_of, options, rendered, units_of
 
 from stockade.build.apply import PRESEED
-from stockade.build.hostside import packages
+from stockade.build.hostside import packages, shell
 from stockade.build.model import Bundle, Start
 from stockade.build.secrets import Secrets
 from stockade.build.services import SERVICES
@@ -185,7 +185,7 @@ def test_14_packages_start_no_daemon_while_they_are_installed(
         return ""
 
     monkeypatch.setattr(packages, "POLICY", policy)
-    monkeypatch.setattr(packages.shell, "run", run)
+    monkeypatch.setattr(shell, "run", run)
     try:
         packages.install(["keystone"], "")
     except RuntimeError:
@@ -198,7 +198,7 @@ def test_14_a_policy_of_the_host_itself_is_left_alone(tmp_path: Path, monkeypatc
     policy = tmp_path / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 104\n")
     monkeypatch.setattr(packages, "POLICY", policy)
-    monkeypatch.setattr(packages.shell, "run", lambda *_arguments, **_options: "")
+    monkeypatch.setattr(shell, "run", lambda *_arguments, **_options: "")
     packages.install(["keystone"], "")
     assert policy.read_text() == "#!/bin/sh\nexit 104\n"
 
@@ -297,7 +297,9 @@ def test_nothing_brings_vms_back_at_boot() -> None:
     for _cloud, _host, bundle in hosts(Role.COMPUTE):
         units = units_of(bundle)
         assert units["libvirtd"].start is units["nova-compute"].start is Start.AGENT
-        assert {"libvirt-guests", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket"} <= set(bundle.masked)
+        assert {"libvirt-guests", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket"} <= set(
+            bundle.masked
+        )
         assert "WantedBy" not in files_of(bundle)[unit_path("nova-compute")].content
         nova = ini_files(bundle)["/etc/nova/nova.conf"]
         assert nova["DEFAULT", "resume_guests_state_on_host_boot"] == "false"
@@ -318,7 +320,9 @@ def test_every_file_of_several_services_is_the_same_in_all_and_written_before_an
                 assert service == stage.service or service in before(stage.service)
             for unit in stage.units:
                 for path in (*unit.reads, *unit.reloads):
-                    assert first[path][0] in {stage.service, *before(stage.service)}, f"{unit.name} reads {path} too soon"
+                    assert first[path][0] in {stage.service, *before(stage.service)}, (
+                        f"{unit.name} reads {path} too soon"
+                    )
 
 
 def rows() -> list[list[str]]:
@@ -327,7 +331,7 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines if re.match(r"\| *\d", line)]
 
 
-def tests_here() -> set[str]:
+def written_here() -> set[str]:
     tree = ast.parse(Path(__file__).read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -336,13 +340,13 @@ def test_the_table_has_all_traps_each_with_an_existing_test() -> None:
     assert [row[0] for row in rows()] == [str(number) for number in range(1, 21)]
     for number, _trap, rule, tested in rows():
         names = re.findall(r"`(test_\w+)`", tested)
-        assert set(names) <= tests_here(), number
+        assert set(names) <= written_here(), number
         assert names or rule.startswith(("Comes with", "Open")), f"trap {number} has no test"
 
 
 def test_the_table_names_every_test_of_a_trap() -> None:
     named = {name for row in rows() for name in re.findall(r"`(test_\w+)`", row[3])}
-    assert {name for name in tests_here() if re.match(r"test_\d", name)} == named
+    assert {name for name in written_here() if re.match(r"test_\d", name)} == named
 
 
 def test_the_context_renders_the_same_bundles_every_time() -> None:

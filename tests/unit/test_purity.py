@@ -18,6 +18,16 @@ SOURCES = Path(stockade.__file__).parent
 
 PURE = (
     "errors.py",
+    "agent/election.py",
+    "agent/rotation.py",
+    "build/context.py",
+    "build/ini.py",
+    "build/model.py",
+    "build/plan.py",
+    "build/render.py",
+    "build/report.py",
+    "build/services/*.py",
+    "build/uwsgi.py",
     "cloud/check.py",
     "cloud/document.py",
     "cloud/errors.py",
@@ -40,6 +50,18 @@ PURE = (
 )
 """Files or patterns below the package."""
 
+HANDED_IN = frozenset({"build/certificates.py", "build/secrets.py"})
+"""Made at random or dated, once, and then kept: the same secrets give the same bundles. Whoever renders hands
+them in, so pure modules may know their types."""
+
+EXCEPTIONS = {
+    "build/services/__init__.py": frozenset({"importlib", "pkgutil"}),
+    "build/services/base.py": frozenset({"importlib", "read_text"}),
+    "build/services/haproxy.py": frozenset({"read_text"}),
+}
+"""What a pure module may do all the same: find the modules beside it, read the package's own source, and read the
+operator's certificate, which is as much a part of the cloud file as if it stood in it."""
+
 FORBIDDEN = frozenset(
     {
         "asyncio",
@@ -49,9 +71,11 @@ FORBIDDEN = frozenset(
         "getpass",
         "glob",
         "httpx",
+        "importlib",
         "logging",
         "multiprocessing",
         "os",
+        "pkgutil",
         "platform",
         "random",
         "secrets",
@@ -99,16 +123,17 @@ def _is_module(name: str) -> bool:
 
 
 def test_every_pattern_matches() -> None:
-    for pattern in PURE:
+    for pattern in (*PURE, *HANDED_IN, *EXCEPTIONS):
         assert list(SOURCES.glob(pattern)), pattern
 
 
 @pytest.mark.parametrize("path", pure_files(), ids=lambda path: str(path.relative_to(SOURCES)))
 def test_pure(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    pure = set(pure_files())
+    pure = set(pure_files()) | {SOURCES / name for name in HANDED_IN}
+    excepted = EXCEPTIONS.get(str(path.relative_to(SOURCES)), frozenset())
     for name in imports(tree):
-        assert name.split(".")[0] not in FORBIDDEN, f"imports {name}"
+        assert name.split(".")[0] not in FORBIDDEN - excepted, f"imports {name}"
         if name.startswith("stockade."):
             assert _file(name) in pure, f"imports {name}, which is not pure"
     for node in ast.walk(tree):
@@ -116,4 +141,4 @@ def test_pure(path: Path) -> None:
         if isinstance(node, ast.Call):
             called = node.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            assert name not in CALLS, f"calls {name}() on line {node.lineno}"
+            assert name not in CALLS - excepted, f"calls {name}() on line {node.lineno}"

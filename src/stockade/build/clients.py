@@ -55,5 +55,6 @@ def write_clouds_yaml(cloud: Cloud) -> Path:
     YAML().dump({"clouds": {cloud.name: admin_auth(cloud)}}, text)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)  # also where it was there already
         file.write(text.getvalue())
     return path

@@ -148,7 +148,12 @@ class Context:
         timers = self.timers
         settings = [
             *section("DEFAULT", transport_url=self.transport_url(name, host)),
-            *section("DEFAULT", rpc_response_timeout=RPC_RESPONSE_TIMEOUT_S),
+            reasoned(
+                "DEFAULT",
+                "rpc_response_timeout",
+                RPC_RESPONSE_TIMEOUT_S,
+                "How long a caller waits for a server that died with its request; the back ends' timeouts are longer.",
+            ),
             reasoned(rabbit, "rabbit_quorum_queue", True, "Replicated queues: a broker's death loses no message."),
             reasoned(
                 rabbit,

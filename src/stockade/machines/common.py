@@ -17,8 +17,9 @@ RETRY_S = 0.3
 """Between two attempts to reach a machine that is booting."""
 
 
-PROBE_TIMEOUT_S = 5.0
-"""For a command that does nothing; an idle machine takes milliseconds, a booting one under load a second or two."""
+PROBE_TIMEOUT_S, PROBE_TIMEOUT_MAX_S = 5.0, 20.0
+"""For a command that does nothing. The first bound is for finding out soon that a session is of an earlier boot;
+it grows, as opening a session on a machine that is booting under load takes its time."""
 
 
 async def gather_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -37,13 +38,15 @@ async def answer(transport: Transport, *, timeout_s: float) -> None:
     A session from before the machine's power was cut is still open on this side, and hangs: it is given up.
     """
     deadline = time.monotonic() + timeout_s
+    probe_s = PROBE_TIMEOUT_S
     while True:
         try:
-            await transport.run(["true"], timeout_s=PROBE_TIMEOUT_S)
+            await transport.run(["true"], timeout_s=probe_s)
         except HostError:
             if time.monotonic() > deadline:
                 raise
             await transport.close()
+            probe_s = min(2 * probe_s, PROBE_TIMEOUT_MAX_S)
         else:
             return
         await asyncio.sleep(RETRY_S)

@@ -8,9 +8,9 @@ Json = dict[str, Any]
 
 
 def check(desired: Json) -> list[str]:
-    """Bridges and ports that are missing or of the wrong datapath."""
+    """Settings, bridges and ports that are missing or of the wrong datapath."""
+    wrong = [f"{name} is not {value}" for name, value in desired["settings"].items() if _setting(name) != value]
     present = set(_vsctl("list-br").split())
-    wrong = []
     for bridge, ports in desired["bridges"].items():
         if bridge not in present:
             wrong.append(f"bridge {bridge} is missing")
@@ -26,7 +26,12 @@ def check(desired: Json) -> list[str]:
 
 
 def apply(desired: Json) -> None:
-    """Make it so."""
+    """Make it so. Settings come first, on a switch without bridges: the daemon reads them when it starts."""
+    stale = {name: value for name, value in desired["settings"].items() if _setting(name) != value}
+    for name, value in stale.items():
+        _vsctl("set", "Open_vSwitch", ".", f"other_config:{name}={value}")
+    if stale:
+        shell.run(["systemctl", "restart", "openvswitch-switch"])
     for bridge, ports in desired["bridges"].items():
         _vsctl(
             "--may-exist",
@@ -43,6 +48,10 @@ def apply(desired: Json) -> None:
             shell.run(["ip", "link", "set", port, "up"])
     if desired["manager"] not in _vsctl("get-manager").split():
         _vsctl("set-manager", desired["manager"])
+
+
+def _setting(name: str) -> str:
+    return _vsctl("--if-exists", "get", "Open_vSwitch", ".", f"other_config:{name}").strip().strip('"')
 
 
 def _vsctl(*arguments: str) -> str:

@@ -53,7 +53,13 @@ def _config(context: Context) -> str:
             auth_service_required="cephx",
             auth_client_required="cephx",
         ),
-        *section("global", osd_pool_default_size=3, osd_pool_default_min_size=2),
+        *section("global", osd_pool_default_size=3),
+        reasoned(
+            "global",
+            "osd_pool_default_min_size",
+            2,
+            "With one copy lost writes go on; with two lost they wait, rather than trust the last one alone.",
+        ),
         # Written into each daemon's file rather than the monitors' store, so that it holds before there is a quorum.
         reasoned(
             "mon",

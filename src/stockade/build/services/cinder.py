@@ -46,11 +46,13 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         ),
         reasoned("DEFAULT", "cluster", cloud.name, "Active/active: any member may take any volume's work."),
         reasoned("DEFAULT", "graceful_shutdown_timeout", GRACE_S, "Let a volume being made be finished."),
-        *section(
+        reasoned(
             "DEFAULT",
-            service_down_time=context.timers.nova_service_down_s,
-            report_interval=context.timers.nova_report_s,
+            "service_down_time",
+            context.timers.nova_service_down_s,
+            "The scheduler stops choosing a dead volume service this soon; the default is 60.",
         ),
+        *section("DEFAULT", report_interval=context.timers.nova_report_s),
         *section("DEFAULT", glance_api_servers=context.internal_url(9292), enable_force_upload=True),
         *section("DEFAULT", api_paste_config="/etc/cinder/api-paste.ini"),
         *context.messaging("cinder", host),

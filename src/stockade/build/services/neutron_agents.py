@@ -35,7 +35,15 @@ def _switch_resources(context: Context, host: Host) -> Sequence[Resource]:
     bridges = {"br-int": [], neutron.EXTERNAL_BRIDGE: [host.nics[Plane.EXTERNAL]]}
     if tenant.segmentation is Segmentation.VLAN:
         bridges[neutron.TENANT_BRIDGE] = [host.nics[Plane.TENANT]]
-    desired = {"bridges": bridges, "datapath": datapath(context, host), "manager": "ptcp:6640:127.0.0.1"}
+    user_space = datapath(context, host) == "netdev"
+    desired = {
+        "bridges": bridges,
+        "datapath": datapath(context, host),
+        "manager": "ptcp:6640:127.0.0.1",
+        # The user-space datapath else forwards what the kernel left to the NIC, with a wrong TCP checksum: pings and
+        # DHCP pass, and no TCP session does.
+        "settings": {"userspace-tso-enable": "true"} if user_space else {},
+    }
     return (Resource("bridges", "ovs", desired, Where.EACH),)
 
 

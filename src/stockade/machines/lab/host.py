@@ -24,6 +24,7 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
     "ip": "iproute2",
+    "ping": "iputils-ping",
     "nft": "nftables",
     "mkfs.ext4": "e2fsprogs",
     "mount": "mount",
