@@ -15,18 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cloud_measure import record
+
 from stockade.build.engine import Engine, Prepared
 from stockade.cloud.load import load
 from stockade.cloud.model import Host, Role
 from stockade.errors import HostError
 from stockade.machines.base import Completed
-from stockade.machines.fake import FakeProgress
 from stockade.machines.factory import machines_for
+from stockade.machines.fake import FakeProgress
 
 T = TypeVar("T")
 COMMAND = str(Path(sys.executable).with_name("stockade"))
 UP_TIMEOUT_S = 1500
 """A build from nothing, golden image included, on a slow line."""
+HEALS_S = 120
+"""What an earlier test broke has this long to heal by itself; after that `up` mends it, and the summary says so."""
 POLL_S = 1.0
 _SUMMARY = re.compile(r"(nothing to change|(\d+) changes?), (\d+) restarts, (\d+) s; the cloud is (\w+)")
 Change = dict[str, Any]
@@ -147,6 +151,14 @@ class Cloud:
             time.sleep(POLL_S)
         return time.monotonic() - started
 
+    def heal(self) -> None:
+        """Make sure that the cloud is healthy before a test: it waits, and only then uses `up`."""
+        try:
+            self.wait_healthy(HEALS_S)
+        except AssertionError as error:
+            record("mended between tests", why=str(error))
+            self.up()
+
     # The hosts' shells.
 
     def do(self, work: Awaitable[T], timeout_s: float = 300) -> T:
@@ -185,9 +197,7 @@ class Cloud:
 
     def python(self, program: str, data: Any, *, hosts: Iterable[str] = (), timeout_s: float = 180) -> dict[str, Any]:
         """What `program` prints as JSON on each host; `data` reaches it on standard input, never as an argument."""
-        answers = self.everywhere(
-            ["python3", "-c", program], hosts=hosts, stdin=json.dumps(data), timeout_s=timeout_s
-        )
+        answers = self.everywhere(["python3", "-c", program], hosts=hosts, stdin=json.dumps(data), timeout_s=timeout_s)
         return {host: json.loads(text) for host, text in answers.items()}
 
     def host(self, name: str) -> Host:

@@ -52,9 +52,7 @@ def restarted(before: Starts, after: Starts) -> set[tuple[str, str]]:
 def readers(bundle: Bundle, paths: Iterable[str]) -> set[str]:
     """Units of the host that read any of `paths`, whether a restart or a reload is due when one changes."""
     wanted = set(paths)
-    return {
-        unit.name for stage in bundle.stages for unit in stage.units if wanted & {*unit.reads, *unit.reloads}
-    }
+    return {unit.name for stage in bundle.stages for unit in stage.units if wanted & {*unit.reads, *unit.reloads}}
 
 
 def _seconds(text: str) -> float:

@@ -24,10 +24,10 @@ class Rule:
 
 # keystoneauth1's password plugin registers them when it is loaded; cinder's sample does not list [nova]'s.
 KEYSTONEAUTH = frozenset(
-    "auth_type auth_url project_domain_name user_domain_name project_name username password".split()
+    ["auth_type", "auth_url", "project_domain_name", "user_domain_name", "project_name", "username", "password"]
 )
 # glance registers the filesystem driver's options for its two reserved stores at start, under these names.
-RESERVED_STORES = {name: "glance_store" for name in ("os_glance_staging_store", "os_glance_tasks_store")}
+RESERVED_STORES = dict.fromkeys(("os_glance_staging_store", "os_glance_tasks_store"), "glance_store")
 
 RULES: Mapping[str, Rule] = {
     "/etc/keystone/keystone.conf": Rule(f"keystone {_COMMON} oslo.cache"),

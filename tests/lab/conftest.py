@@ -1,4 +1,4 @@
-"""Two labs: a small one for the tests of the lab itself, gone afterwards, and the packaged lab cloud, built and used."""
+"""Two labs: a small one for the tests of the lab itself, gone afterwards, and the packaged lab cloud, built."""
 
 from __future__ import annotations
 
@@ -138,7 +138,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.name, 0))
     for item in items:
         if item.path.name in place:
-            # The SDK warns of its own future when it is imported the ordinary way.
+            # The SDK warns of its own future, however it is used.
+            item.add_marker(pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackDeprecationWarning"))
 
 
@@ -165,16 +166,8 @@ def built() -> Iterator[BuiltCloud]:
         handle.ok("down", timeout_s=300)
 
 
-HEALS_S = 120
-"""What an earlier test broke has this long to heal by itself; after that `up` mends it, and the summary says so."""
-
-
 @pytest.fixture
 def cloud(built: BuiltCloud) -> BuiltCloud:
     """The cloud, healthy, so that one test's failure is not the next one's."""
-    try:
-        built.wait_healthy(HEALS_S)
-    except AssertionError as error:
-        cloud_measure.record("mended between tests", why=str(error))
-        built.up()
+    built.heal()
     return built

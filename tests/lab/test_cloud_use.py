@@ -93,9 +93,7 @@ def test_router_is_highly_available(cloud: Cloud) -> None:
 
 
 def test_volume_is_in_ceph_three_times(cloud: Cloud) -> None:
-    volume = cloud.user(
-        lambda: next(iter(cloud_user.connect(cloud.model).block_storage.volumes(name=NAME))).id
-    )
+    volume = cloud.user(lambda: next(iter(cloud_user.connect(cloud.model).block_storage.volumes(name=NAME))).id)
     first = cloud.controllers[0]
     assert f"volume-{volume}" in cloud.out(first, "rbd -p volumes ls").splitlines()
     assert cloud.out(first, "ceph osd pool get volumes size -f json | grep -o '\"size\":3'")

@@ -20,7 +20,6 @@ from stockade.cloud.model import (
     Plane,
     Role,
     Segmentation,
-    VolumeMode,
     Writers,
     names,
 )
@@ -266,12 +265,6 @@ def settings(cloud: Cloud) -> Iterable[Finding]:
             "database.writers all: two writes to one row on two nodes end in error 1213 for one of them, "
             "and not every service tries again.",
             "Use one, unless you measured that the writer is the bottleneck.",
-        )
-    if cloud.volume_mode is VolumeMode.ACTIVE_PASSIVE:
-        yield Finding(
-            Severity.INFO,
-            "volumes.mode active-passive: while cinder-volume moves, volumes work but none is made or attached.",
-            "Use active-active, which Ceph supports.",
         )
     if cloud.guard.default is GuardPolicy.NONE:
         yield Finding(

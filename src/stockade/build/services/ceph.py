@@ -15,11 +15,15 @@ ADMIN_KEYRING = "/etc/ceph/ceph.client.admin.keyring"
 POOLS = ("images", "volumes", "vms")
 CLIENT_CAPS = {
     "glance": {"mon": "profile rbd", "osd": "profile rbd pool=images", "mgr": "profile rbd pool=images"},
-    # Nova uses Cinder's client too: libvirt then needs one secret, and may blocklist what it fences.
     "cinder": {
         "mon": "profile rbd",
-        "osd": "profile rbd pool=volumes, profile rbd pool=vms, profile rbd-read-only pool=images",
-        "mgr": "profile rbd pool=volumes, profile rbd pool=vms",
+        "osd": "profile rbd pool=volumes, profile rbd-read-only pool=images",
+        "mgr": "profile rbd pool=volumes",
+    },
+    "nova": {
+        "mon": "profile rbd",
+        "osd": "profile rbd pool=vms, profile rbd-read-only pool=images",
+        "mgr": "profile rbd pool=vms",
     },
 }
 ADMIN_CAPS = {"mon": "allow *", "osd": "allow *", "mgr": "allow *", "mds": "allow *"}

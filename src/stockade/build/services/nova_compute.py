@@ -14,13 +14,16 @@ from stockade.build.services.keystone import admin
 from stockade.build.uwsgi import daemon_unit, dropin_path, unit_path
 from stockade.cloud.model import Host, Role, names
 
-CONFIG = nova.CONFIG
+CONFIG = "/etc/nova/nova-compute.conf"
+"""Complete, and not nova.conf: a host may be controller and compute at once."""
+SECRETS = {"nova": "libvirt.secret.nova", "cinder": "libvirt.secret"}
+"""Ceph client -> name of libvirt's secret for it: Nova's own disks, and Cinder's volumes."""
 QEMU_CONFIG = "/etc/libvirt/qemu.conf"
 LIBVIRTD_CONFIG = "/etc/libvirt/libvirtd.conf"
 
 
 def _files(context: Context, host: Host) -> Sequence[File]:
-    secret = context.secrets.uuid("libvirt.secret")
+    secret = context.secrets.uuid(SECRETS["nova"])
     kvm = context.hardware[host.name].kvm
     settings = [
         *nova.settings(context, host),
@@ -36,7 +39,7 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         *section("vnc", novncproxy_base_url=context.external_url(nova.CONSOLE_PORT, "/vnc_lite.html")),
         *section("libvirt", virt_type="kvm" if kvm else "qemu", images_type="rbd", images_rbd_pool="vms"),
         *([] if kvm else section("libvirt", cpu_mode="none")),
-        *section("libvirt", images_rbd_ceph_conf=CEPH_CONFIG, rbd_user="cinder", rbd_secret_uuid=secret),
+        *section("libvirt", images_rbd_ceph_conf=CEPH_CONFIG, rbd_user="nova", rbd_secret_uuid=secret),
         *section("libvirt", images_rbd_glance_store_name="rbd", disk_cachemodes="network=writeback"),
         *section("libvirt", hw_disk_discard="unmap", inject_partition=-2),
         # The unix socket of Open vSwitch is root's.
@@ -53,20 +56,13 @@ def _files(context: Context, host: Host) -> Sequence[File]:
     ]
     return [
         File(CONFIG, context.ini("nova", settings), "root", "nova", 0o640, secret=True),
-        *client_files(context, "cinder", "nova"),
+        *client_files(context, "nova", "nova"),
         File(QEMU_CONFIG, "\n".join(qemu) + "\n", mode=0o600),
         File(
             LIBVIRTD_CONFIG,
             f'{HEADER}unix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n',
         ),
-        File(f"/etc/libvirt/secrets/{secret}.xml", _SECRET.format(uuid=secret), mode=0o600),
-        File(
-            f"/etc/libvirt/secrets/{secret}.base64",
-            # libvirt's own store holds values in base64, which a Ceph key already is.
-            context.secrets.ceph_key("ceph.client.cinder"),
-            mode=0o600,
-            secret=True,
-        ),
+        *(file for client in SECRETS for file in _secret_files(context, client)),
         # Packaged: started by its socket at the first touch, which would be a start without a grant.
         File(
             dropin_path("libvirtd"),
@@ -83,10 +79,25 @@ def _files(context: Context, host: Host) -> Sequence[File]:
     ]
 
 
+def _secret_files(context: Context, client: str) -> tuple[File, File]:
+    """libvirt's own store: it reads both files when it starts."""
+    uuid, key = context.secrets.uuid(SECRETS[client]), context.secrets.ceph_key(f"ceph.client.{client}")
+    return (
+        File(f"/etc/libvirt/secrets/{uuid}.xml", _SECRET.format(uuid=uuid, client=client), mode=0o600),
+        # The store holds values in base64, which a Ceph key already is.
+        File(
+            f"/etc/libvirt/secrets/{uuid}.base64",
+            key,
+            mode=0o600,
+            secret=True,
+        ),
+    )
+
+
 _SECRET = """<secret ephemeral='no' private='yes'>
   <uuid>{uuid}</uuid>
   <usage type='ceph'>
-    <name>client.cinder secret</name>
+    <name>client.{client} secret</name>
   </usage>
 </secret>
 """
@@ -121,7 +132,7 @@ SERVICE = Service(
         Unit("libvirtd", reads=(QEMU_CONFIG, LIBVIRTD_CONFIG, dropin_path("libvirtd")), start=Start.AGENT),
         Unit(
             "nova-compute",
-            reads=(CONFIG, unit_path("nova-compute"), CEPH_CONFIG, "/etc/ceph/ceph.client.cinder.keyring"),
+            reads=(CONFIG, unit_path("nova-compute"), CEPH_CONFIG, "/etc/ceph/ceph.client.nova.keyring"),
             start=Start.AGENT,
         ),
     ),
