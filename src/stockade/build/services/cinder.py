@@ -86,7 +86,8 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         user="cinder",
         bind=f"{host.management}:{PORT}",
         script="/usr/bin/cinder-wsgi",
-        processes=max(2, context.workers(host)),
+        processes=context.workers(host),
+        threads=8,
     )
     return [
         File(CONFIG, context.ini("cinder", settings), "root", "cinder", 0o640, secret=True),

@@ -20,7 +20,7 @@ TRANSFER_S = 6 * 3600
 
 def _files(context: Context, host: Host) -> Sequence[File]:
     settings = [
-        *section("DEFAULT", bind_host=host.management, bind_port=PORT, workers=context.workers(host)),
+        *section("DEFAULT", bind_host=host.management, bind_port=PORT, workers=_workers(context, host)),
         *section(
             "DEFAULT",
             enabled_backends="rbd:rbd",
@@ -63,6 +63,11 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         *client_files(context, "glance", "glance"),
         daemon_unit("glance-api", user="glance", command=f"/usr/bin/glance-api --config-file {CONFIG}"),
     ]
+
+
+def _workers(context: Context, host: Host) -> int:
+    """0 serves from the one process there is; a worker beside it would cost as much again."""
+    return 0 if context.small else context.workers(host)
 
 
 def _health(context: Context) -> Sequence[Check]:

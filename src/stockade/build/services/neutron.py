@@ -54,6 +54,8 @@ def _files(context: Context, host: Host) -> Sequence[File]:
     settings = [
         *common(context, host),
         *section("DEFAULT", service_plugins="router", bind_host=host.management, rpc_workers=workers),
+        # A process of its own for the agents' reports pays where there are hundreds of agents.
+        *section("DEFAULT", rpc_state_report_workers=0 if context.small else 1),
         *section("DEFAULT", notify_nova_on_port_status_changes=True, notify_nova_on_port_data_changes=True),
         *section("DEFAULT", global_physnet_mtu=context.cloud.networks[Plane.TENANT].mtu),
         reasoned("DEFAULT", "l3_ha", True, "Routers are VRRP pairs; the default is a single agent's."),
