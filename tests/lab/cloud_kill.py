@@ -34,8 +34,8 @@ def make_work(cloud: Cloud, rng: random.Random) -> list[str]:
     cloud.out(first, "rabbitmqctl -q delete_user cinder")
     cloud.out(first, "mariadb", stdin="DROP USER 'placement'@'%';")
     compute = rng.choice(cloud.computes)
-    cloud.out(compute, "rm /etc/nova/nova.conf")
-    return [*done, "messaging user cinder deleted", "account placement dropped", f"{compute} nova.conf deleted"]
+    cloud.out(compute, "rm /etc/nova/nova-compute.conf")
+    return [*done, "messaging user cinder deleted", "account placement dropped", f"{compute} nova-compute.conf deleted"]
 
 
 def killed_up(cloud: Cloud, after_s: float) -> tuple[bool, str]:

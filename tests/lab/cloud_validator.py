@@ -37,6 +37,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "/etc/placement/placement.conf": Rule(f"placement.conf {_COMMON}"),
     "/etc/nova/nova.conf": Rule(f"nova.conf {_COMMON} oslo.cache os_vif"),
+    "/etc/nova/nova-compute.conf": Rule(f"nova.conf {_COMMON} oslo.cache os_vif"),
     "/etc/neutron/neutron.conf": Rule(
         f"neutron neutron.agent neutron.db nova.auth ironic.auth placement.auth neutron.base.agent {_COMMON}"
     ),

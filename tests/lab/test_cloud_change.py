@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
-OPTION = "/etc/nova/nova.conf"
+OPTION = {"ctl": "/etc/nova/nova.conf", "cmp": "/etc/nova/nova-compute.conf"}
+"""What an option of Nova's is written to, by the beginning of the host's name."""
 NEW = "cmp3"
 
 
@@ -38,10 +39,11 @@ def test_one_option_restarts_what_reads_it_one_controller_at_a_time(cloud: Cloud
     model = cloud.model
     file = _edited(cloud, tmp_path / "option.yaml", options={"nova": {"DEFAULT": {"max_concurrent_builds": 9}}})
     bundles = cloud.prepare().bundles
-    expected = {(host, unit) for host, bundle in bundles.items() for unit in cloud_units.readers(bundle, [OPTION])}
+    written = {(host, OPTION[host[:3]]) for host in cloud.hosts}
+    expected = {(host, unit) for host, path in written for unit in cloud_units.readers(bundles[host], [path])}
     planned = cloud.plan(file)
     assert {(each["host"], each["subject"]) for each in planned if each["kind"] == "unit"} == expected
-    assert {each["subject"] for each in planned if each["kind"] == "file"} == {OPTION}
+    assert {(each["host"], each["subject"]) for each in planned if each["kind"] == "file"} == written
     before = cloud_units.starts(cloud, bundles)
     tokens = Poller("token", lambda: cloud_user.token(model), 1.0)
     servers = Poller("list", lambda: list(cloud_user.connect(model).compute.servers(limit=5)), 1.0)

@@ -422,12 +422,14 @@ class TestOpenVSwitch:
         "bridges": {"br-int": [], "br-ex": ["eth3"]},
         "datapath": "netdev",
         "manager": "ptcp:6640:127.0.0.1",
+        "settings": {"userspace-tso-enable": "true"},
     }
     GOOD: dict[str, str] = {  # noqa: RUF012
         "list-br": "br-ex\nbr-int\n",
         "datapath_type": "netdev\n",
         "list-ports br-ex": "eth3\nphy-br-ex\n",
         "get-manager": "ptcp:6640:127.0.0.1\n",
+        "other_config:userspace-tso-enable": '"true"\n',
     }
 
     @pytest.mark.parametrize(
@@ -436,6 +438,7 @@ class TestOpenVSwitch:
             ({}, []),
             ({"list-br": "br-int\n"}, ["bridge br-ex is missing"]),
             ({"list-ports br-ex": "phy-br-ex\n"}, ["NIC eth3 is not in bridge br-ex"]),
+            ({"other_config:userspace-tso-enable": ""}, ["userspace-tso-enable is not true"]),
             ({"get-manager": ""}, ["the database does not listen on ptcp:6640:127.0.0.1"]),
             (
                 {"datapath_type": '""\n'},
@@ -451,7 +454,11 @@ class TestOpenVSwitch:
         asked: list[str] = []
         monkeypatch.setattr(shell, "run", answering(self.GOOD, asked))
         ovs.apply(self.WANTED)
-        assert all("--may-exist" in text or "get-manager" in text or text == "ip link set eth3 up" for text in asked)
+        reading = ("get-manager", "--if-exists get")
+        assert all(
+            "--may-exist" in text or text == "ip link set eth3 up" or any(each in text for each in reading)
+            for text in asked
+        )
 
 
 POOL = {"size": 3, "min_size": 2, "pg_num": 16, "application_metadata": {"rbd": {}}}

@@ -301,7 +301,7 @@ def test_nothing_brings_vms_back_at_boot() -> None:
             bundle.masked
         )
         assert "WantedBy" not in files_of(bundle)[unit_path("nova-compute")].content
-        nova = ini_files(bundle)["/etc/nova/nova.conf"]
+        nova = ini_files(bundle)["/etc/nova/nova-compute.conf"]
         assert nova["DEFAULT", "resume_guests_state_on_host_boot"] == "false"
 
 

@@ -106,7 +106,9 @@ class Applier:
         # What serves users now and will be interrupted goes last, one host at a time, on a healthy rest. Where
         # the service does not work anyway there is nothing to protect, and the change may be what mends it.
         interrupted = [host for host, stage in stages.items() if self._interrupts(stage)]
-        rolling = await self._serving(service, interrupted) if interrupted else []
+        rolling = interrupted
+        if interrupted and not service.quorum:
+            rolling = await self._serving(service, interrupted)
         at_once = [stage for host, stage in stages.items() if host not in rolling]
         await self._everywhere(self._prepare(stage) for stage in at_once)
         await self._everywhere(self._start(stage) for stage in at_once)

@@ -174,6 +174,8 @@ class Service:
     resources: ResourcesOf = lambda _context, _host: ()
     """What must be so once the units run."""
     health: Callable[[Context], Sequence[Check]] = lambda _context: ()
+    quorum: bool = False
+    """Its members go by majority: never restart one while another is missing, whatever the reason."""
 
 
 @dataclass(frozen=True, slots=True)

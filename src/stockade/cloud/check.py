@@ -165,8 +165,8 @@ def fences(cloud: Cloud) -> Iterable[Finding]:
     if nameless:
         yield Finding(
             Severity.INFO,
-            f"BMCs not tied to a serial number ({_list(nameless)}): the first preflight remembers what they say.",
-            "Give bmc.serial, from the machine's label, to notice swapped cables at once.",
+            f"BMCs not tied to a serial number ({_list(nameless)}): nothing notices when two are swapped.",
+            "Give bmc.serial, from the machine's label: preflight then compares it.",
         )
 
 

@@ -22,9 +22,7 @@ class VolumesSection(Section):
 
     mode: VolumeMode = Field(
         default=VolumeMode.ACTIVE_ACTIVE,
-        description="active-active: cinder-volume on every controller; active-passive: on one, moved by "
-        "Pacemaker, "
-        "which needs a BMC on every controller.",
+        description="active-active: cinder-volume on every controller; active-passive comes with a later version.",
         examples=["active-active"],
     )
 

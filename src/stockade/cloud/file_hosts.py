@@ -16,7 +16,7 @@ class SshSection(Section):
 
     port: Int | None = Field(default=None, ge=1, le=65535, description="TCP port of the SSH server; 22.", examples=[22])
     user: Word | None = Field(
-        default=None, description="User to log in as: root, or one with sudo; root.", examples=["root"]
+        default=None, description="User to log in as; it must be root (sudo is not used).", examples=["root"]
     )
     key_file: FileName | None = Field(
         default=None,
@@ -53,7 +53,7 @@ class BmcSection(SharedBmcSection):
     serial: Word | None = Field(
         default=None,
         description="Serial number it must report, so that no other machine is ever fenced in this one's place; "
-        "without it, the first `preflight` remembers it.",
+        "`preflight` compares it.",
         examples=["7XK2M93"],
     )
 

@@ -239,6 +239,7 @@ MON = Service(
     ),
     resources=lambda context, host: (*_cluster(context, host), *_settings(context, host)),
     health=_mon_health,
+    quorum=True,
 )
 OSD = Service(
     name="ceph-osd",

@@ -54,7 +54,6 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         ),
         *section("DEFAULT", report_interval=context.timers.nova_report_s),
         *section("DEFAULT", glance_api_servers=context.internal_url(9292), enable_force_upload=True),
-        *section("DEFAULT", api_paste_config="/etc/cinder/api-paste.ini"),
         *context.messaging("cinder", host),
         *context.lock_path("cinder"),
         *context.database("cinder"),

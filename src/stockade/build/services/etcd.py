@@ -94,4 +94,5 @@ SERVICE = Service(
     units=(Unit("etcd", reads=(CONFIG, f"{KEYS}/member.pem", f"{KEYS}/member.key", dropin_path("etcd"))),),
     resources=_resources,
     health=_health,
+    quorum=True,
 )

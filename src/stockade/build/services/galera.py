@@ -93,4 +93,5 @@ SERVICE = Service(
     files=_files,
     units=(Unit("mariadb", reads=(CONFIG, dropin_path("mariadb")), start=Start.AGENT),),
     health=_health,
+    quorum=True,
 )

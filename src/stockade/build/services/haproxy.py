@@ -62,7 +62,6 @@ defaults
     log global
     option dontlognull
     option http-keep-alive
-    option forwardfor
     # A request sent to a server that just died wastes this long once, then goes to another.
     timeout connect {timers.haproxy_connect_timeout_ms}ms
     retries 3
@@ -122,6 +121,7 @@ def _api(context: Context, backend: Backend) -> str:
             "    http-request set-header X-Forwarded-Proto https if { ssl_fc }",
         ]
     lines += [
+        "    option forwardfor",
         f"    timeout client {backend.timeout_s}s",
         f"    default_backend {backend.name}",
         "",

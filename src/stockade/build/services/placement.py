@@ -17,7 +17,12 @@ PORT = 8778
 def _files(context: Context, host: Host) -> Sequence[File]:
     settings = [
         *section("api", auth_strategy="keystone"),
-        *context.database("placement", group="placement_database"),
+        *(
+            setting
+            for setting in context.database("placement", group="placement_database")
+            # Placement has a database section of its own making, without oslo.db's own retries.
+            if setting.option not in ("db_max_retries", "db_max_retry_interval")
+        ),
         *context.token_validation("placement"),
         *section("oslo_middleware", enable_proxy_headers_parsing=True),
     ]

@@ -104,4 +104,5 @@ SERVICE = Service(
     units=(Unit("rabbitmq-server", reads=(CONFIG, ENVIRONMENT, PLUGINS, COOKIE, dropin_path("rabbitmq-server"))),),
     resources=_resources,
     health=_health,
+    quorum=True,
 )
