@@ -17,9 +17,9 @@ import sample
 import stockade.machines
 from stockade.cloud.model import Cloud, Plane
 from stockade.errors import LabError
+from stockade.lock import FileLock
 from stockade.machines.lab import faults, image, keys, network, spec
 from stockade.machines.lab.faults import Cut, Direction
-from stockade.machines.lab.lock import FileLock
 from stockade.machines.lab.machine import Machine
 from stockade.machines.lab.spec import MachineSpec, Port
 from stockade.machines.lab.warden import Watchdog

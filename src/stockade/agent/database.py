@@ -3,8 +3,11 @@
 import http.client
 import json
 import logging
+import os
 import re
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +21,9 @@ log = logging.getLogger("stockade.agent.database")
 
 SOCKET = "/run/mysqld/mysqld.sock"
 GRASTATE = Path("/var/lib/mysql/grastate.dat")
+NEW_CLUSTER = Path("/run/mysqld/wsrep-new-cluster")
+UNKNOWN = "unknown"
+"""History of a member whose own state file is damaged."""
 DRAIN = Path("/run/stockade/database-drained")
 """While this file is there the member answers that it is not to be used, so the writer can be moved on purpose."""
 LOOP_S = 1.0
@@ -38,15 +44,22 @@ def keep(settings: Settings, stop: threading.Event) -> None:
     while not stop.wait(LOOP_S):
         if not ready_to_start("mariadb") or _unit_state() in _RUNNING:
             continue
-        members: dict[str, Member | None] = {
-            name: own_state() if name == settings.host else peer_state(address, settings.port)
+        peers = {
+            name: peer_state(address, settings.port)
             for name, address in settings.controllers.items()
+            if name != settings.host
         }
+        # With a primary to join, where this member's own data end is of no interest, and finding out costs seconds.
+        known = any(peer and peer.primary for peer in peers.values())
+        mine = Member() if known else own_state()
+        members = {name: peers.get(name) if name != settings.host else mine for name in settings.controllers}
         decision = decide(settings.host, members)
         if decision.sentence != last:
             log.info("%s: %s", decision.action, decision.sentence)
             last = decision.sentence
         if decision.action == "join":
+            # Left behind by a forming that failed, it would make this start form a second cluster.
+            NEW_CLUSTER.unlink(missing_ok=True)
             _systemctl("start", "mariadb")
         elif decision.action == "form":
             _form()
@@ -58,6 +71,9 @@ def serve(settings: Settings, stop: threading.Event) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         """One question."""
+
+        timeout = 5
+        """Seconds an idle caller may hold a thread."""
 
         def do_GET(self) -> None:
             """Answer it."""
@@ -157,7 +173,8 @@ def _on_disk() -> Member:
     if not GRASTATE.exists():
         return Member()
     text = GRASTATE.read_text()
-    uuid = _field(text, "uuid") or NEVER
+    # A file without a position is a damaged one: this member was in a cluster, and nobody may form one over it.
+    uuid = _field(text, "uuid") or UNKNOWN
     seqno = int(_field(text, "seqno") or -1)
     safe = _field(text, "safe_to_bootstrap") == "1"
     if uuid == NEVER:
@@ -167,23 +184,43 @@ def _on_disk() -> Member:
     return Member(uuid=uuid, seqno=seqno, safe_to_bootstrap=safe)
 
 
-_recovery: dict[str, tuple[float, tuple[str, int]]] = {}
+_recovery: dict[str, tuple[str, int]] = {}
+_recovering = threading.Lock()
 
 
 def _recovered() -> tuple[str, int] | None:
-    """uuid and seqno as InnoDB's log has them. Kept until the server has run again: recovery costs seconds."""
-    stamp = Path("/var/lib/mysql/ibdata1").stat().st_mtime
-    kept = _recovery.get("position")
-    if kept and kept[0] == stamp:
-        return kept[1]
-    done = subprocess.run(["galera_recovery"], capture_output=True, text=True, timeout=RECOVERY_TIMEOUT_S, check=False)
-    match = re.search(r"--wsrep_start_position=([0-9a-f-]{36}):(-?\d+)", done.stdout)
-    if not match:
-        log.warning("cannot recover the position: %s", done.stderr.strip()[-300:])
+    """uuid and seqno as InnoDB's log has them; None if that cannot be told now.
+
+    Kept until the server has run again: recovery costs seconds, and every peer asks. One at a time: it opens the data.
+    """
+    with _recovering:
+        run = _systemd("InactiveEnterTimestampMonotonic")
+        if run not in _recovery:
+            position = _recover()
+            if position is None:
+                return None
+            _recovery.clear()
+            _recovery[run] = position
+        return _recovery[run]
+
+
+def _recover() -> tuple[str, int] | None:
+    process = subprocess.Popen(
+        ["galera_recovery"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        output, errors = process.communicate(timeout=RECOVERY_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        # Its server too: left alone, that would hold the data against the one to be started.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        log.warning("recovery of the position took longer than %s s", RECOVERY_TIMEOUT_S)
         return None
-    position = (match[1], int(match[2]))
-    _recovery["position"] = (Path("/var/lib/mysql/ibdata1").stat().st_mtime, position)
-    return position
+    match = re.search(r"--wsrep_start_position=([0-9a-f-]{36}):(-?\d+)", output)
+    if not match:
+        log.warning("cannot recover the position: %s", errors.strip()[-300:])
+        return None
+    return match[1], int(match[2])
 
 
 def _field(text: str, name: str) -> str:
@@ -206,17 +243,36 @@ def peer_state(address: str, port: int) -> Member | None:
 def _form() -> None:
     if GRASTATE.exists():
         text = re.sub(r"^safe_to_bootstrap:.*$", "safe_to_bootstrap: 1", GRASTATE.read_text(), flags=re.MULTILINE)
-        GRASTATE.write_text(text)
-    # What Debian's galera_new_cluster does, without its restart: the unit reads this once and removes it.
-    marker = Path("/run/mysqld/wsrep-new-cluster")
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.write_text("_WSREP_NEW_CLUSTER='--wsrep-new-cluster'\n")
-    _systemctl("start", "mariadb")
+        _replace(GRASTATE, text)
+    # As Debian's galera_new_cluster does: the unit's environment says it for this one start, whatever its outcome.
+    NEW_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+    NEW_CLUSTER.write_text("_WSREP_NEW_CLUSTER='--wsrep-new-cluster'\n")
+    try:
+        _systemctl("start", "mariadb")
+    finally:
+        NEW_CLUSTER.unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    """New content in one step: cut off half-way, the file would say that this member was never in a cluster."""
+    status = path.stat()
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fchown(file.fileno(), status.st_uid, status.st_gid)
+        os.fchmod(file.fileno(), status.st_mode & 0o777)
+        os.fsync(file.fileno())
+    Path(temporary).replace(path)
 
 
 def _unit_state() -> str:
+    return _systemd("ActiveState")
+
+
+def _systemd(name: str) -> str:
     done = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState", "--value", "mariadb"],
+        ["systemctl", "show", f"--property={name}", "--value", "mariadb"],
         capture_output=True, text=True, timeout=10, check=False,
     )  # fmt: skip
     return done.stdout.strip()

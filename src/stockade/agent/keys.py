@@ -5,6 +5,7 @@ keys on disk are used, provided there are any: tokens must not depend on etcd.
 """
 
 import base64
+import fcntl
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ DIRECTORIES = {
 }
 STATE = Path("/var/lib/stockade/keys.json")
 OWNER = "keystone"
+LOCK = Path("/run/stockade/keys.lock")
 LOOP_S = 5.0
 ACKNOWLEDGED_S = 60.0
 """How old an acknowledgement may be before its controller counts as away."""
@@ -50,6 +52,14 @@ def keep(settings: Settings, stop: threading.Event) -> None:
 
 def sync(etcd: Etcd) -> int:
     """Make the directories equal to etcd's sets; the Fernet set's revision, 0 if etcd holds none yet."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    # The agent and Keystone's start may both be here; the one with the older answer must not write last.
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _sync(etcd)
+
+
+def _sync(etcd: Etcd) -> int:
     revision = 0
     for name, directory in DIRECTORIES.items():
         found = etcd.get(f"/stockade/keys/{name}") if directory.exists() else None
@@ -106,14 +116,14 @@ def _write(directory: Path, keys: dict[str, str]) -> None:
             os.fsync(file.fileno())
         Path(temporary).replace(path)
     for path in directory.iterdir():
-        if path.name not in keys:
+        if path.name.isdigit() and path.name not in keys:
             path.unlink()
 
 
 def _report(*, current: bool, text: str) -> None:
     STATE.parent.mkdir(parents=True, exist_ok=True)
     temporary = STATE.with_suffix(".new")
-    temporary.write_text(json.dumps({"current": current, "text": text}))
+    temporary.write_text(json.dumps({"current": current, "text": text, "at": time.time()}))
     temporary.replace(STATE)
 
 
@@ -129,4 +139,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] != ["--once"]:
+        sys.exit("usage: python3 -m stockade.agent.keys --once")
     sys.exit(main())

@@ -70,6 +70,8 @@ class Applier:
         self._context, self._machines, self._bundles = context, machines, bundles
         self._plan, self._progress = plan, progress
         self._services = {service.name: service for service in in_order(context.services)}
+        # One interruption at a time over all services, so never two controllers at once.
+        self._rolling = asyncio.Lock()
         self.applied = Applied()
 
     async def run(self) -> Applied:
@@ -80,21 +82,29 @@ class Applier:
         self._progress.phase("build", len(changed))
         done = {name: asyncio.Event() for name in self._services}
 
+        failed = asyncio.Event()
+
         async def one(service: Service) -> None:
             for name in service.after:
                 await done[name].wait()
             started = time.monotonic()
-            if service.name in changed:
-                await self._service(service)
-                self._progress.advance()
-                self._progress.note(f"{service.name}: {time.monotonic() - started:.1f} s")
-            elif service.name in gated:
-                await self._gate(service)
-            done[service.name].set()
+            try:
+                # After a failure nothing new is begun; what is under way ends in its own good order.
+                if failed.is_set():
+                    return
+                if service.name in changed:
+                    await self._service(service)
+                    self._progress.advance()
+                    self._progress.note(f"{service.name}: {time.monotonic() - started:.1f} s")
+                elif service.name in gated:
+                    await self._gate(service)
+            except BaseException:
+                failed.set()
+                raise
+            finally:
+                done[service.name].set()
 
-        async with asyncio.TaskGroup() as group:
-            for service in self._services.values():
-                group.create_task(one(service))
+        await gather_all(one(service) for service in self._services.values())
         return self.applied
 
     async def _service(self, service: Service) -> None:
@@ -115,8 +125,9 @@ class Applier:
         await self._everywhere(self._finish(stage) for stage in at_once)
         await self._gate(service)
         for host in rolling:
-            await self._one_by_one(service, host, stages[host])
-            await self._gate(service)
+            async with self._rolling:
+                await self._one_by_one(service, host, stages[host])
+                await self._gate(service)
 
     async def _everywhere(self, steps: Iterable[Any]) -> None:
         """Side by side; the first failure is raised once all have ended, so that no host is left half-way."""

@@ -24,7 +24,7 @@ class Change:
     subject: str
     sentence: str
     verb: str = ""
-    """For units: start, restart, reload, apply (a one-shot), or empty when only boot behaviour changes."""
+    """For units: start, restart, revive (restart of what is not ready), reload, apply (a one-shot), or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,14 @@ def _unit_difference(
     """(verb, why) for one unit; no why means nothing to do."""
     # One that systemd starts over and over does not run: it needs its settings, not a drain.
     active = found.get("active") in ("active", "activating", "reloading") and found.get("sub") != "auto-restart"
+    # Not ready yet, it serves nobody, and what it waits for may be the very settings that are about to change.
+    again = "revive" if found.get("active") == "activating" else "restart"
     stale = found.get("marker", "") != marker(unit, known)
     must_restart = any(path in rewritten for path in unit.reads)
     only_reload = not must_restart and found.get("marker") and any(path in rewritten for path in unit.reloads)
     if unit.start is Start.AGENT:
         if active and (must_restart or stale):
-            return "restart", "runs with older settings"
+            return again, "runs with older settings"
         if found.get("enabled") == "enabled":
             return "", "starts at boot, without a grant"
         # Rewriting what it reads takes its marker away; without a change here nothing would bring that back.
@@ -186,7 +188,7 @@ def _unit_difference(
     if only_reload:
         return "reload", "must read its settings again"
     if must_restart or stale:
-        return "restart", "runs with older settings"
+        return again, "runs with older settings"
     if found.get("enabled") not in ("enabled", "enabled-runtime"):
         return "", "does not start at boot"
     return "", ""

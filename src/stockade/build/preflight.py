@@ -58,6 +58,10 @@ async def preflight_cloud(cloud: Cloud, machines: Machines, progress: Progress) 
 def free_vips(holders: Mapping[str, set[str]]) -> Iterator[Finding]:
     """A VIP is free if nobody holds it, or one of our own hosts does (the cloud stands already)."""
     for vip, found in holders.items():
+        if "unknown" in found and "us" not in found:
+            fix = "apt-get install iputils-arping on the controllers, and look again"
+            yield Finding("cloud", ok=False, sentence=f"cannot tell whether VIP {vip} is free", fix=fix)
+            continue
         taken = "other" in found and "us" not in found
         sentence = f"VIP {vip} is held by a machine that is not ours" if taken else f"VIP {vip} is free or ours"
         yield Finding("cloud", not taken, sentence, "choose another `vip`, or find that machine" if taken else "")

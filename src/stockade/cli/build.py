@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from stockade.build.engine import Engine, Prepared
 from stockade.build.report import summary
 from stockade.cli.common import EXIT_DEGRADED, cloud_argument, err, leave, out, reachable, read_cloud, run
 from stockade.cli.progress import Screen
+from stockade.cloud.paths import state_dir
+from stockade.lock import FileLock
 from stockade.machines.factory import machines_for
 
 
@@ -41,7 +44,7 @@ def plan(file: Path | None, as_json: bool, diff: bool) -> None:  # noqa: FBT001 
         click.echo(json.dumps([dataclasses.asdict(change) for change in prepared.plan.changes], indent=1))
         return
     for change in prepared.plan.changes:
-        out.print(f"[bold]{change.host:<6}[/bold] {change.service:<16} {change.sentence}", markup=True)
+        out.print(f"[bold]{change.host:<6}[/bold] {change.service:<16} {escape(change.sentence)}", markup=True)
         if change.kind == "file" and change.subject in present.get(change.host, {}):
             _print_diff(prepared, change.host, change.subject, present[change.host][change.subject])
     out.print(_count(len(prepared.plan.changes)))
@@ -89,7 +92,8 @@ def up(file: Path | None) -> None:
     cloud = read_cloud(file)
     started = time.monotonic()
     machines = machines_for(cloud)
-    with Screen(err) as screen:
+    # Two at once could restart two members of one quorum, or make two sets of secrets.
+    with FileLock(state_dir(cloud.name) / "up.lock", timeout_s=LOCK_TIMEOUT_S), Screen(err) as screen:
 
         async def machines_up() -> int:
             try:
@@ -153,3 +157,5 @@ def status(file: Path | None, as_json: bool, watch: bool) -> None:  # noqa: FBT0
 
 
 WATCH_S = 3
+LOCK_TIMEOUT_S = 5
+"""Enough for a killed run's lock to go; another run lasts minutes, so waiting for it would only puzzle."""

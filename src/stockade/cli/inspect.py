@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from stockade.build.preflight import Finding, preflight_cloud
 from stockade.cli.common import EXIT_FAILED, cloud_argument, err, leave, out, reachable, read_cloud, run
@@ -25,8 +26,8 @@ def check(file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     else:
         for finding in findings:
             out.print(
-                f"[bold]{finding.severity}[/bold]: {finding.sentence}"
-                + (f"\n  do: {finding.fix}" if finding.fix else "")
+                f"[bold]{finding.severity}[/bold]: {escape(finding.sentence)}"
+                + (f"\n  do: {escape(finding.fix)}" if finding.fix else "")
             )
         out.print(f"{len(findings)} findings")
     if any(finding.severity == "error" for finding in findings):
@@ -52,7 +53,8 @@ def preflight(file: Path | None, as_json: bool) -> None:  # noqa: FBT001
         for finding in findings:
             mark = "ok  " if finding.ok else "[bold red]FAIL[/bold red]"
             out.print(
-                f"{mark} {finding.host:<6} {finding.sentence}" + ("" if finding.ok else f"\n       do: {finding.fix}")
+                f"{mark} {finding.host:<6} {escape(finding.sentence)}"
+                + ("" if finding.ok else f"\n       do: {escape(finding.fix)}")
             )
     if not all(finding.ok for finding in findings):
         leave(EXIT_FAILED)

@@ -26,7 +26,7 @@ def check(_desired: Json) -> list[str]:
 def apply(desired: Json) -> None:
     """keystone-manage bootstrap, with the password in the environment: arguments are visible to every user."""
     # The keys from etcd first: the agent may not have come round since the directories were made.
-    shell.run(["env", "PYTHONPATH=/usr/lib/stockade", "python3", "-m", "stockade.agent.keys"])
+    shell.run(["env", "PYTHONPATH=/usr/lib/stockade", "python3", "-m", "stockade.agent.keys", "--once"])
     env = {**os.environ, "OS_BOOTSTRAP_PASSWORD": desired["password"]}
     shell.run(
         [

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ def _make_mon(desired: Json) -> None:
     store = _mon(desired)
     if store.joinpath("done").exists():
         return
-    # A store without its last mark is a half-made one: a run was killed here. It never served anyone.
-    shutil.rmtree(store, ignore_errors=True)
+    # A store without its last mark is a half-made one: a run was killed here. Moved aside, never deleted.
+    _set_aside(store, f"ceph-mon@{desired['id']}")
     keyring = Path("/run/stockade/mon.keyring")
     monmap = Path("/run/stockade/monmap")
     keyring.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +52,7 @@ def _make_mon(desired: Json) -> None:
         ["ceph-mon", "--mkfs", "-i", desired["id"], "--monmap", str(monmap), "--keyring", str(keyring)],
         user="ceph",
     )
-    (store / "done").touch()
-    _own(store / "done")
+    _write(store / "done", "")
     keyring.unlink()
 
 
@@ -125,7 +125,7 @@ def _make_file_osd(desired: Json) -> None:
     )
     number = str(answer["osdid"])
     home = OSDS / f"ceph-{number}"
-    shutil.rmtree(home, ignore_errors=True)
+    _set_aside(home, f"ceph-osd@{number}")
     home.mkdir(parents=True)
     _write(home / "keyring", f"[osd.{number}]\n\tkey = {desired['key']}\n")
     (home / "type").write_text("bluestore\n")
@@ -137,7 +137,7 @@ def _make_file_osd(desired: Json) -> None:
          f"--bluestore_block_size={size}", "--setuser", "ceph", "--setgroup", "ceph"],
         timeout_s=120,
     )  # fmt: skip
-    (home / "stockade-uuid").write_text(desired["uuid"])
+    _write(home / "stockade-uuid", desired["uuid"])
     shell.run(["systemctl", "enable", "--now", "--quiet", f"ceph-osd@{number}"])
 
 
@@ -224,7 +224,17 @@ def _write(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     _own(path)
+
+
+def _set_aside(path: Path, unit: str) -> None:
+    """Rename what is at `path`, if anything. Raises if the daemon that owns it runs: then it is no leftover."""
+    if shell.ok(["systemctl", "is-active", "--quiet", unit]):
+        raise RuntimeError(f"{unit} runs, but {path} has lost its mark; nothing was changed: look at it first")
+    if path.exists():
+        path.rename(path.with_name(f"set-aside-{path.name}-{time.time_ns()}"))
 
 
 def _own(path: Path) -> None:

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,8 @@ from . import shell
 
 Json = dict[str, Any]
 POLL_S = 0.5
+KEYS_AGE_S = 60
+"""The agent looks every 5 s; a minute without means that it hangs or does not run."""
 ANSWER_S = 10
 """How long one question may take."""
 
@@ -167,6 +170,9 @@ def agents_alive(auth: Json, kind: str, expected: dict[str, list[str]]) -> tuple
 def fernet_current() -> tuple[bool, str]:
     """The key repository on this host is the one in etcd."""
     state = json.loads(Path("/var/lib/stockade/keys.json").read_text())
+    age = time.time() - state["at"]
+    if age > KEYS_AGE_S:
+        return False, f"the agent has not looked at the keys for {age:.0f} s"
     return state["current"], state["text"]
 
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from . import shell
 
+QEMU = "qemu-system-x86_64"
 KVM_ANSWER = Path("/run/stockade/kvm")
 PROBE_S = 10
 """A kernel under KVM is at its panic in about 2 s; one that was stopped never is."""
@@ -39,6 +41,9 @@ def kvm_works() -> bool:
     """
     if not Path("/dev/kvm").exists():
         return False
+    if not shutil.which(QEMU) or not list(Path("/boot").glob("vmlinuz-*")):
+        # Before the packages are there nothing can be tried; not kept, so the next run asks again.
+        return True
     if not KVM_ANSWER.exists():
         KVM_ANSWER.parent.mkdir(parents=True, exist_ok=True)
         KVM_ANSWER.write_text("yes" if _kernel_runs() else "no")
@@ -47,10 +52,8 @@ def kvm_works() -> bool:
 
 def _kernel_runs() -> bool:
     """Boot a kernel of this host without a root file system: it must get as far as its panic, which ends QEMU."""
-    kernel = next(iter(sorted(Path("/boot").glob("vmlinuz-*"))), None)
-    if kernel is None:
-        return False
-    command = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-no-reboot",
+    kernel = min(Path("/boot").glob("vmlinuz-*"))
+    command = [QEMU, "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-no-reboot",
                "-display", "none", "-serial", "stdio", "-kernel", str(kernel),
                "-append", "console=ttyS0 panic=-1"]  # fmt: skip
     try:
@@ -62,6 +65,9 @@ def _kernel_runs() -> bool:
 
 def _loadable(module: str) -> bool:
     try:
-        return subprocess.run(["modprobe", module], capture_output=True, timeout=10, check=False).returncode == 0
+        return (
+            subprocess.run(["modprobe", "--dry-run", module], capture_output=True, timeout=10, check=False).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False

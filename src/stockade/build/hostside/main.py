@@ -113,7 +113,7 @@ def _act(unit: Json, done: list[str]) -> None:
         units.enable(name, at_boot=unit["at_boot"])
     if unit["verb"]:
         shell.say(f"{unit['verb']} {name}")
-        units.act("restart" if unit["verb"] == "apply" else unit["verb"], name)
+        units.act("restart" if unit["verb"] in ("apply", "revive") else unit["verb"], name)
         done.append(f"{unit['verb']} {name}")
     if unit["marker"]:
         units.remember(name, unit["marker"])
@@ -141,9 +141,9 @@ def read(request: Json) -> Json:
 
 def wait(request: Json) -> Json:
     """Wait until every check says yes, each within its own bound. Returns those that never did, with why."""
-    start = time.monotonic()
     failed = {}
     for check in request["checks"]:
+        start = time.monotonic()
         shell.say(f"waiting: {check['name']}")
         answer = checks.answer(check)
         while not answer["ok"] and time.monotonic() - start < check["timeout_s"]:

@@ -60,11 +60,11 @@ def _disk(disk: str) -> str:
 
 
 def _holder(vip: str, nic: str) -> str:
-    """`us` if this host holds the VIP, `other` if some machine answers ARP for it, empty if nobody does."""
+    """`us` if this host holds the VIP, `other` if some machine answers ARP for it, empty if nobody, else `unknown`."""
     if f" {vip}/" in shell.run(["ip", "-4", "-oneline", "address"]):
         return "us"
     if not shutil.which("arping"):
-        return ""
+        return "unknown"
     return "other" if shell.ok(["arping", "-q", "-c", "2", "-w", "3", "-f", "-I", nic, vip]) else ""
 
 

@@ -1,5 +1,6 @@
 """Running commands on the host, with errors that say what the command said."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,4 +41,6 @@ def ok(argv: Sequence[str], *, timeout_s: float = 20) -> bool:
 
 def say(text: str) -> None:
     """Tell the operator's screen what this host is doing now."""
-    print(text, file=sys.stderr, flush=True)
+    # The operator may be gone; the step goes on to its end all the same.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ Json = dict[str, Any]
 DIRECTORY = Path("/etc/systemd/system")
 MARKERS = Path("/var/lib/stockade/applied")
 PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "NeedDaemonReload")
-START_TIMEOUT_S = 300
-"""Longer than any unit of ours may take to be ready; systemd's own TimeoutStartSec is below it."""
+START_TIMEOUT_S = 960
+"""Longer than any unit may take to be ready: mariadb.service, which may copy a whole database, has 900 s."""
 
 
 def describe(names: Sequence[str]) -> dict[str, Json]:
@@ -103,7 +104,7 @@ def act(verb: str, name: str) -> None:
         shell.run(["systemctl", "reset-failed", _full(name)])
     try:
         shell.run(["systemctl", verb, _full(name)], timeout_s=START_TIMEOUT_S)
-    except shell.CommandError as error:
+    except (shell.CommandError, subprocess.TimeoutExpired) as error:
         raise UnitError(name, verb, log(name)) from error
 
 

@@ -188,8 +188,8 @@ def _osds(context: Context, host: Host) -> Sequence[Resource]:
             {
                 "kind": "osd",
                 "disk": disk,
-                "uuid": context.secrets.uuid(f"ceph.osd-uuid.{host.name}.{disk}.{index}"),
-                "key": context.secrets.ceph_key(f"ceph.osd.{host.name}.{disk}.{index}"),
+                "uuid": context.secrets.uuid(f"ceph.osd-uuid.{host.name}.{disk}.{host.osd_disks[:index].count(disk)}"),
+                "key": context.secrets.ceph_key(f"ceph.osd.{host.name}.{disk}.{host.osd_disks[:index].count(disk)}"),
                 "bootstrap_keyring": f"[client.bootstrap-osd]\n\tkey = {bootstrap}\n",
             },
             Where.EACH,
@@ -234,6 +234,9 @@ MON = Service(
     files=_mon_files,
     before_start=_mon_store,
     units=(
+        # The targets are what starts the daemons at boot.
+        Unit("ceph-mon.target"),
+        Unit("ceph-mgr.target"),
         Unit("ceph-mon@{host}", reads=(CONFIG, dropin_path("ceph-mon@"))),
         Unit("ceph-mgr@{host}", reads=(CONFIG, dropin_path("ceph-mgr@"))),
     ),
@@ -247,6 +250,7 @@ OSD = Service(
     after=("ceph-mon",),
     packages=("ceph-osd", "ceph-common"),
     files=_osd_files,
+    units=(Unit("ceph-osd.target"),),
     resources=lambda context, host: (*_osds(context, host), *_pools(context, host)),
     health=_osd_health,
 )

@@ -82,7 +82,7 @@ ExecStartPost=/bin/rm -f /run/mysqld/wsrep-start-position /run/mysqld/wsrep-new-
 
 
 def _health(context: Context) -> Sequence[Check]:
-    return (Check("galera", "galera", {"members": len(context.cloud.controllers)}, timeout_s=240),)
+    return (Check("galera", "galera", {"members": len(context.cloud.controllers)}, timeout_s=960),)
 
 
 SERVICE = Service(

@@ -24,10 +24,17 @@ LIBVIRTD_CONFIG = "/etc/libvirt/libvirtd.conf"
 
 def _files(context: Context, host: Host) -> Sequence[File]:
     secret = context.secrets.uuid(SECRETS["nova"])
-    kvm = context.hardware[host.name].kvm
+    kvm, timers = context.hardware[host.name].kvm, context.timers
     settings = [
         *nova.settings(context, host),
         *section("DEFAULT", compute_driver="libvirt.LibvirtDriver"),
+        reasoned(
+            "DEFAULT",
+            "rpc_response_timeout",
+            timers.nova_service_down_s - timers.nova_report_s - 5,
+            "A report that went to a conductor that died is given up and sent again before the scheduler takes this "
+            "host for dead.",
+        ),
         reasoned(
             "DEFAULT",
             "resume_guests_state_on_host_boot",

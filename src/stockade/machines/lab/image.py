@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 
 from stockade.errors import LabError
+from stockade.lock import FileLock
 from stockade.machines.lab import mirrors, netns
-from stockade.machines.lab.lock import FileLock
 from stockade.machines.lab.paths import IMAGES, STATE_ROOT
 from stockade.machines.lab.run import run, stream
 

@@ -15,11 +15,11 @@ from typing import TypeVar
 
 from stockade.cloud.model import Cloud, Host, Plane
 from stockade.errors import LabError
+from stockade.lock import FileLock
 from stockade.machines.base import Bmc, Progress, Transport
 from stockade.machines.common import answer, bmc_address, gather_all
 from stockade.machines.lab import bmc, host, image, keys, netns, network
 from stockade.machines.lab.cgroup import Group
-from stockade.machines.lab.lock import FileLock
 from stockade.machines.lab.machine import Machine
 from stockade.machines.lab.paths import LabPaths
 from stockade.machines.lab.run import interrupt
@@ -85,10 +85,10 @@ class LabMachines:
             await _in(pool, lock.acquire)
             try:
                 await self._down(pool, purge=purge, progress=progress)
+                if purge:
+                    await _in(pool, self._purge)
             finally:
                 lock.release()
-            if purge:
-                await _in(pool, self._purge)
 
     async def close(self) -> None:
         """End all sessions."""
@@ -234,10 +234,9 @@ class LabMachines:
             shutil.rmtree(self.paths.run / leftover, ignore_errors=True)
 
     def _purge(self) -> None:
-        for directory in (self.paths.lab, self.paths.ssh, self.paths.bmc, self.paths.run):
+        # With the machines gone, the secrets, certificates and keys of their cloud are of no use to anyone.
+        for directory in (self.paths.state, self.paths.run):
             shutil.rmtree(directory, ignore_errors=True)
-        if self.paths.state.is_dir() and not any(self.paths.state.iterdir()):
-            self.paths.state.rmdir()
         image.discard_unused()
         host.restore()
 

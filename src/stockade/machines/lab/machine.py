@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stockade.errors import LabError
+from stockade.lock import FileLock
 from stockade.machines.lab import network
 from stockade.machines.lab.cgroup import Group
 from stockade.machines.lab.disk import Disk, device_node, unmount
-from stockade.machines.lab.lock import FileLock
 from stockade.machines.lab.paths import NETNS
 from stockade.machines.lab.run import environment, run
 from stockade.machines.lab.spec import MachineSpec

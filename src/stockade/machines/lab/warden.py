@@ -18,9 +18,9 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO
 
+from stockade.lock import FileLock
 from stockade.machines.lab import network
 from stockade.machines.lab.disk import keep_mounts_here
-from stockade.machines.lab.lock import FileLock
 from stockade.machines.lab.machine import LOCK_TIMEOUT_S, Machine
 from stockade.machines.lab.run import environment
 from stockade.machines.lab.spec import MachineSpec

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from stockade.errors import LabError
+from stockade.errors import StockadeError
 
 POLL_S = 0.02
 
@@ -35,7 +35,7 @@ class FileLock:
         return self._fd
 
     def acquire(self) -> None:
-        """Take the lock. Raises `LabError` if another holder keeps it for `timeout_s`."""
+        """Take the lock. Raises `StockadeError` if another holder keeps it for `timeout_s`."""
         deadline = time.monotonic() + self.timeout_s
         while True:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,9 @@ class FileLock:
                 return
             os.close(fd)
             if time.monotonic() > deadline:
-                raise LabError(f"{self.path} is still locked after {self.timeout_s:.0f} s")
+                raise StockadeError(
+                    f"{self.path} is still locked after {self.timeout_s:.0f} s\n  next: wait for the other run to end"
+                )
             time.sleep(POLL_S)
 
     def _is_current(self, fd: int) -> bool:
