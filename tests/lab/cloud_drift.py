@@ -185,6 +185,7 @@ class Makers:
             for stage in self.prepared.bundles[host].stages
             for unit in stage.units
             if unit.start is Start.BOOT and not unit.oneshot and unit.name not in ASKED_THROUGH
+            and not unit.name.endswith(".target")
             and not (host == self.first and unit.name == "rabbitmq-server")
         ]  # fmt: skip
         return host, rng.choice(units)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cloud_measure import record
 
@@ -247,7 +247,9 @@ class Cloud:
         self.loop.close()
 
 
-def poll(what: str, question: Callable[[], T], *, timeout_s: float, every_s: float = POLL_S) -> T:
+def poll(
+    what: str, question: Callable[[], T | Literal[False] | None], *, timeout_s: float, every_s: float = POLL_S
+) -> T:
     """The first true answer of `question`, which may raise meanwhile. Fails with its last word after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     last: Any = None

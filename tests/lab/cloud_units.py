@@ -31,7 +31,15 @@ def starts(cloud: Cloud, bundles: Mapping[str, Bundle]) -> Starts:
     """The last start of every managed unit, by host and name."""
     found: dict[tuple[str, str], Start] = {}
     for host, bundle in bundles.items():
-        names = sorted({unit.name for stage in bundle.stages for unit in stage.units if not unit.oneshot})
+        # Targets only gather services; they are not started in the sense meant here.
+        names = sorted(
+            {
+                unit.name
+                for stage in bundle.stages
+                for unit in stage.units
+                if not unit.oneshot and not unit.name.endswith(".target")
+            }
+        )
         text = cloud.out(host, f"{_SHOW} {' '.join(f'{name}.service' for name in names)}")
         for name, block in zip(names, text.split("\n\n"), strict=True):
             values = dict(line.split("=", 1) for line in block.splitlines())

@@ -14,7 +14,8 @@ from cloud_user import Poller, polling
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 SETTLE_S = 60
-"""Whatever is begun this long after a power cut must succeed at the first try."""
+"""Whatever is begun this long after a power cut must succeed at the first try. Tokens, lists and traffic are asked for
+all the time from the cut on; what stands on brokers and reports of daemons waits for the bound."""
 RETURN_S = 300
 SERVE_S = 30
 """How long after a process's death a token and a list from every API may take."""
@@ -43,8 +44,7 @@ def test_power_cut_of_a_controller(cloud: Cloud, number: int) -> None:
             )
             figures["every_api_again_s"] = time.monotonic() - cut_at
             poll("traffic through the router", lambda: traffic.last_ok_at > cut_at, timeout_s=SETTLE_S, every_s=0.2)
-            # The databases, brokers and agents behind the APIs have the rest of their bound.
-            poll("the bound", lambda: time.monotonic() - cut_at > SETTLE_S / 2, timeout_s=SETTLE_S)
+            poll("the bound", lambda: time.monotonic() - cut_at > SETTLE_S, timeout_s=2 * SETTLE_S)
             for name, operation in (
                 ("token", lambda: cloud_user.token(model)),
                 ("image", lambda: cloud_user.download(model)),
@@ -62,11 +62,13 @@ def test_power_cut_of_a_controller(cloud: Cloud, number: int) -> None:
         cloud.forget(victim)
         cloud.ok("power", victim, "on")
         back_at = time.monotonic()
-        cloud.wait_healthy(RETURN_S)
-        figures["healthy_again_s"] = time.monotonic() - back_at
         figures |= {f"{each.name}_window_s": each.window_s for each in (tokens, traffic)}
         figures |= {f"{each.name}_failed": f"{len(each.failures)}/{each.sent}" for each in (tokens, traffic)}
-        record("power cut", **figures)
+        try:
+            cloud.wait_healthy(RETURN_S)
+            figures["healthy_again_s"] = time.monotonic() - back_at
+        finally:
+            record("power cut", **figures)
     assert cloud.plan() == []
 
 

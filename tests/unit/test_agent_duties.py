@@ -86,7 +86,9 @@ class TestKeys:
         assert content(repositories["credential"]) == {"0": "c0", "1": "c1"}
         for path in repositories["fernet"].iterdir():
             assert path.stat().st_mode & 0o077 == 0
-        assert json.loads(keys.STATE.read_text()) == {"current": True, "text": "revision 7"}
+        state = json.loads(keys.STATE.read_text())
+        assert (state["current"], state["text"]) == (True, "revision 7")
+        assert state["at"] > 0, "a state without an age would be believed for ever"
 
     def test_nothing_is_rewritten_that_is_there(self, repositories: dict[str, Path]) -> None:
         for directory in repositories.values():

@@ -16,7 +16,7 @@ import sample
 
 import stockade.machines
 from stockade.cloud.model import Cloud, Plane
-from stockade.errors import LabError
+from stockade.errors import LabError, StockadeError
 from stockade.lock import FileLock
 from stockade.machines.lab import faults, image, keys, network, spec
 from stockade.machines.lab.faults import Cut, Direction
@@ -227,6 +227,6 @@ class TestKeys:
 
 class TestLock:
     def test_bound_and_release(self, tmp_path: Path) -> None:
-        with FileLock(tmp_path / "l", timeout_s=1), pytest.raises(LabError, match="still locked"):
+        with FileLock(tmp_path / "l", timeout_s=1), pytest.raises(StockadeError, match="still locked"):
             FileLock(tmp_path / "l", timeout_s=0).acquire()
         FileLock(tmp_path / "l", timeout_s=0).acquire()
