@@ -128,7 +128,7 @@ def lab(small_lab: Lab) -> Iterator[Lab]:
     small_lab.faults.heal()
 
 
-CLOUD_TESTS = ("build", "config", "use", "loss", "drift", "kill", "change")
+CLOUD_TESTS = ("build", "config", "use", "ssh", "loss", "drift", "kill", "change")
 """The cloud is built, looked at, used, and then broken: in this order, after the tests of the lab machines."""
 
 
