@@ -65,10 +65,10 @@ def as_servers(model: Model, path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def servers(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def servers(cloud: Cloud, tmp_path: Path) -> Path:
     """The cloud file of the lab's machines as servers."""
-    return as_servers(cloud.model, tmp_path_factory.mktemp("servers") / "servers.yaml")
+    return as_servers(cloud.model, tmp_path / "servers.yaml")
 
 
 def from_their_network(cloud: Cloud, file: Path, *arguments: str, timeout_s: float = 300) -> Ran:
