@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 SECOND_UP_BOUND_S = 90
 """The goal is 30 s on a quiet computer; a run of all tests shares its two cores."""
 MEMORY_BOUND_MIB = 14 * 1024
+"""The goal is 12 GiB and is missed (docs/performance.md); this only keeps it from growing."""
 IDLE_S = 30
 
 

@@ -89,10 +89,6 @@ class Secrets:
         """Keep `value` as `name`."""
         self._values[name] = value
 
-    def all_values(self) -> frozenset[str]:
-        """Every secret value, for redaction of output."""
-        return frozenset(self._values.values())
-
     def _get(self, name: str, make: Callable[[], str]) -> str:
         """The value called `name`. Names are unique over all kinds: a UUID and a key never share one."""
         if name not in self._values:

@@ -51,11 +51,6 @@ def ready(backend: str, server: str) -> None:
     command(f"set server {backend}/{server} state ready")
 
 
-def servers_up(backend: str) -> list[str]:
-    """Names of the servers HAProxy considers up."""
-    return [row["svname"] for row in stats() if row["pxname"] == backend and row["status"].startswith("UP")]
-
-
 def stats() -> list[dict[str, str]]:
     """`show stat`, a row per proxy and server."""
     return list(csv.DictReader(io.StringIO(command("show stat").removeprefix("# "))))
