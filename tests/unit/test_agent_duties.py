@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import http.server
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from stockade.agent import config, database, grant, keys
+from stockade.agent import config, database, grant, keys, proxy
 from stockade.agent.config import Settings
 from stockade.agent.election import NEVER, Member
 from stockade.agent.etcd import Etcd, Unavailable
 
-SETTINGS = Settings("ctl1", "127.0.0.1", 0, True, True, {}, (), 86400, 5)
+SETTINGS = Settings("ctl1", "127.0.0.1", 0, 0, 0, True, True, {}, (), 86400, 5)
 UUID = "6a8bd5d2-8f5e-11f0-9b0e-b2f6a9d3f7c1"
 GRASTATE = """# GALERA saved state
 version: 2.1
@@ -225,6 +227,55 @@ class TestPeers:
             assert database.peer_state("127.0.0.1", free.getsockname()[1]) is None
 
 
+class TestProxy:
+    """The word about this host's HAProxy, as the HAProxies hear it."""
+
+    def test_one_failed_look_is_no_reason(self) -> None:
+        verdict = proxy.Verdict()
+        said = []
+        for works in (True, False, True, False, False, False, True):
+            verdict.saw(works)
+            said.append(verdict.works)
+        assert said == [True, True, True, True, False, False, True]
+
+    def test_a_proxy_that_is_hung_or_gone_does_not_answer(self) -> None:
+        with peer(b"alive") as port:
+            assert proxy.answers(port)
+        assert not proxy.answers(port), "nobody listens"
+        with socket.create_server(("127.0.0.1", 0)) as hung:
+            assert not proxy.answers(hung.getsockname()[1]), "the kernel accepts for a frozen process"
+
+    def test_what_the_haproxies_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(proxy, "LOOP_S", 0.01)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        stop = threading.Event()
+        with peer(b"alive") as monitor:
+            settings = dataclasses.replace(SETTINGS, proxy_port=port, monitor_port=monitor)
+            duty = threading.Thread(target=proxy.watch, args=(settings, stop))
+            duty.start()
+            assert word(port) == b"up\n"
+        deadline = time.monotonic() + 10
+        while (said := word(port)) == b"up\n" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stop.set()
+        duty.join()
+        assert said == b"down\n"
+
+
+def word(port: int) -> bytes:
+    """What the agent says to whoever connects, once it listens."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                return connection.recv(64)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 class TestGrant:
     """libvirtd and nova-compute are started in order, once the build is through and nobody holds the host."""
 
@@ -277,7 +328,8 @@ class TestGrant:
 
 def test_the_settings_are_those_the_build_writes(tmp_path: Path) -> None:
     written = {
-        "host": "ctl1", "address": "10.0.0.1", "port": 1, "controller": True, "compute": False,
+        "host": "ctl1", "address": "10.0.0.1", "port": 1, "proxy_port": 2, "monitor_port": 3,
+        "controller": True, "compute": False,
         "controllers": {"ctl1": "10.0.0.1"}, "etcd": ["https://10.0.0.1:2379"], "fernet_rotation_s": 1,
         "fernet_max_active": 3,
     }  # fmt: skip

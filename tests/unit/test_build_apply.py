@@ -157,6 +157,35 @@ def test_a_restart_goes_host_by_host_each_on_a_healthy_rest() -> None:
             assert f"{host} wait api well" in between, "went on before all were well again"
 
 
+def quorum_world(text: str) -> Context:
+    member = replace(
+        service("member", "base", text=text), quorum=True, may_stop=lambda _context: (Check("may stop", "asked"),)
+    )
+    return context("lab", services=(BASE, member))
+
+
+def test_a_member_is_asked_whether_it_may_go_before_anything_of_it_changes() -> None:
+    made = World(quorum_world("1"))
+    made.up()
+    made.log.clear()
+    made.up(quorum_world("2"))
+    for name in NAMES:
+        mine = [line for line in made.log if line.startswith(f"{name} ")]
+        assert mine.index(f"{name} wait may stop") < mine.index(f"{name} forget member")
+    restarts = [line for line in made.log if " restart " in line]
+    assert restarts == [f"{name} restart member" for name in NAMES]
+
+
+def test_a_member_that_may_not_go_stays_as_it_is() -> None:
+    made = World(quorum_world("1"))
+    made.up()
+    made.log.clear()
+    made.hosts["ctl1"].broken.add("may stop")
+    with pytest.raises(BuildError, match="may stop did not become healthy"):
+        made.up(quorum_world("2"))
+    assert not [line for line in made.log if " write " in line or " restart " in line or " forget " in line]
+
+
 def test_a_server_is_drained_on_every_haproxy_before_its_restart_and_put_back_after() -> None:
     made, changed = api_world()
     made.up(changed)

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 import stockade.build.hostside
-from stockade.build.hostside import ceph, checks, haproxy, ovs, packages, rabbit, shell, units
+from stockade.build.hostside import ceph, checks, haproxy, hardware, ovs, packages, rabbit, shell, units
 from stockade.build.remote import call
 from stockade.errors import BuildError
 from stockade.machines.base import Completed
@@ -112,7 +112,7 @@ class LocalHost:
             name: []
             for name in ("packages", "directories", "files", "stale", "mask", "unmask", "before", "units", "resources")
         }
-        done: list[str] = self.ask("apply", preseed="", **(empty | parts))["done"]
+        done: list[str] = self.ask("apply", service="web", preseed="", **(empty | parts))["done"]
         return done
 
     def commands(self) -> list[str]:
@@ -166,6 +166,11 @@ class TestOverTheWire:
         assert facts["masked"] == {"stray": True, "loose": False}
         assert facts["resources"]["k"][0].startswith("cannot be read yet: "), "that it cannot be told is a difference"
 
+    def test_nobody_is_asked_where_nothing_was_ever_started(self, host: LocalHost) -> None:
+        resource = {"key": "k", "name": "n", "program": "no_such_program", "desired": {}}
+        facts = host.ask("facts", files=[], units=["web"], masked=[], packages=[], resources=[resource])
+        assert facts["resources"] == {"k": ["not there yet"]}
+
     def test_apply_makes_files_and_directories_and_says_so(self, host: LocalHost, tmp_path: Path) -> None:
         place = tmp_path / "made"
         directory = {"path": str(place), "owner": ME, "group": MINE, "mode": 0o750}
@@ -194,9 +199,9 @@ class TestOverTheWire:
         agent = {"name": "guest", "verb": "", "marker": "m2", "at_boot": False}
         assert host.apply(units=[boot, agent]) == ["start web"]
         assert [line for line in host.commands() if "reset-failed" not in line] == [
-            "enable --quiet web.service",
+            "enable --quiet --no-reload web.service",
             "start web.service",
-            "disable --quiet guest.service",
+            "disable --quiet --no-reload guest.service",
         ]
         markers = tmp_path / "lib" / "applied"
         assert (markers / "web").read_text() == "m1"
@@ -682,3 +687,29 @@ def test_a_proxy_that_leads_nowhere_is_not_a_database() -> None:
         assert checks.database_greets("127.0.0.1", port) == (False, f"127.0.0.1:{port} leads to no server")
         assert checks.database_greets("127.0.0.1", port) == (True, f"127.0.0.1:{port} leads to the writer")
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("script", "works"),
+    [
+        ("echo Linux version 6; echo Kernel panic; exec sleep 60", True),
+        ("echo KVM internal error; exec sleep 60", False),
+        ("echo Linux version 6; exec sleep 60", False),
+        ("echo Linux version 6", False),
+    ],
+)
+def test_kvm_works_where_a_kernel_gets_to_its_end(
+    script: str,
+    works: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    fake = tmp_path / "qemu"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(hardware, "QEMU", str(fake))
+    monkeypatch.setattr(hardware, "FIRST_WORD_S", 0.3)
+    monkeypatch.setattr(hardware, "PROBE_S", 0.3)
+    monkeypatch.setattr(hardware, "KERNELS", tmp_path)
+    (tmp_path / "vmlinuz-6").touch()
+    assert hardware._kernel_runs() is works

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from stockade.agent import config, database, grant, keys
+from stockade.agent import config, database, grant, keys, proxy
 
 log = logging.getLogger("stockade.agent")
 
@@ -20,7 +20,12 @@ def main(path: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     duties: dict[str, Callable[[config.Settings, threading.Event], None]] = {}
     if settings.controller:
-        duties |= {"database": database.keep, "database health": database.serve, "keys": keys.keep}
+        duties |= {
+            "database": database.keep,
+            "database health": database.serve,
+            "keys": keys.keep,
+            "proxy": proxy.watch,
+        }
     if settings.compute:
         duties |= {"grant": grant.keep}
     threads = [

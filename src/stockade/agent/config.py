@@ -22,6 +22,8 @@ class Settings:
     host: str
     address: str
     port: int
+    proxy_port: int
+    monitor_port: int
     controller: bool
     compute: bool
     controllers: dict[str, str]

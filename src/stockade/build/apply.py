@@ -43,6 +43,7 @@ class Applied:
 class _Step:
     """What one `apply` request asks for."""
 
+    service: str
     packages: list[str] = field(default_factory=list)
     directories: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
@@ -56,7 +57,7 @@ class _Step:
     @property
     def empty(self) -> bool:
         """True if it asks for nothing."""
-        return not any(getattr(self, name) for name in self.__slots__)
+        return not any(getattr(self, name) for name in self.__slots__ if name != "service")
 
     def request(self) -> dict[str, Any]:
         """As the host side reads it."""
@@ -141,6 +142,8 @@ class Applier:
         restarting = {change.subject for change in self._plan.of(host, service.name) if change.verb == "restart"}
         named = {backend.name: backend for backend in service.backends}
         drained = [named[unit.backend] for unit in stage.units if unit.backend in named and unit.name in restarting]
+        # Before the first change: a member that may not go is left as it is.
+        await self._wait(host, service.may_stop(self._context))
         await self._prepare(stage)
         try:
             await self._drain(host, drained)
@@ -174,6 +177,7 @@ class Applier:
         rewritten = {file.path for file in files}
         bundle = self._bundles[stage.host]
         step = _Step(
+            stage.service,
             packages=sorted(wanted["package"]),
             directories=[
                 {"path": each.path, "owner": each.owner, "group": each.group, "mode": each.mode}
@@ -206,14 +210,17 @@ class Applier:
             change.subject: change.verb for change in self._plan.of(stage.host, stage.service) if change.kind == "unit"
         }
         units = [_unit(unit, verbs[unit.name], marker(unit, known)) for unit in stage.units if unit.name in verbs]
-        await self._do(stage.host, _Step(units=units))
+        await self._do(stage.host, _Step(stage.service, units=units))
 
     async def _finish(self, stage: Stage) -> None:
         """What must be so once the units run."""
         wanted = _subjects(self._plan.of(stage.host, stage.service))
         await self._do(
             stage.host,
-            _Step(resources=[_resource(each) for each in stage.resources if each.name in wanted["resource"]]),
+            _Step(
+                stage.service,
+                resources=[_resource(each) for each in stage.resources if each.name in wanted["resource"]],
+            ),
         )
 
     async def _do(self, host: str, step: _Step) -> None:

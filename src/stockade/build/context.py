@@ -20,7 +20,10 @@ ETC = "/etc/stockade"
 CA_FILE = f"{ETC}/ca.pem"
 AGENT_PORT = 9200
 """Where each controller's agent answers for the database (HAProxy's health check of it)."""
-
+MONITOR_PORT = 9201
+"""Where HAProxy gives a sign of life, to keepalived and the agent; loopback only."""
+PROXY_PORT = 9202
+"""Where each controller's agent says whether HAProxy there works, and with it the APIs' way to the database."""
 
 DATABASE_READ_TIMEOUT_S = 60
 """A session that HAProxy was opening when its server died is never answered, nor closed (seen with 3.0.11): without a

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from stockade.build.remote import call
 from stockade.build.render import render
 from stockade.build.secrets import Secrets
 from stockade.build.services import SERVICES
-from stockade.cloud.model import Cloud
+from stockade.cloud.model import Cloud, Host, Role, names
 from stockade.cloud.paths import state_dir
 from stockade.cloud.timers import timers
 from stockade.errors import StockadeError
@@ -24,6 +25,9 @@ from stockade.machines.base import Machines, Progress
 
 FACTS_TIMEOUT_S = 180
 STATUS_TIMEOUT_S = 60
+SETTLE_S = 120
+"""Longest of what reports in by itself after a boot: an agent's back-off while its broker was away, and two reports."""
+SETTLE_POLL_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,26 @@ class Engine:
         """Every mechanism's health as every host sees it; a host that does not answer is an answer too."""
         bundles = render(await self._context(strict=False))
         self._progress.phase("status", len(bundles))
+        return await self._answers(bundles, self._progress.advance)
 
+    async def settle(self) -> tuple[Answer, ...]:
+        """Health once everything that was started has joined in: asked again until all is well, or `SETTLE_S` over.
+
+        The gates of a build prove the services it touched; daemons that boot with their hosts report in later.
+        """
+        bundles = render(await self._context(strict=False))
+        self._progress.phase("health", 1)
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            answers = await self._answers(bundles, lambda: None)
+            missing = [answer for answer in answers if not answer.ok]
+            if not missing or time.monotonic() > deadline:
+                return answers
+            for answer in missing:
+                self._progress.doing(answer.host, f"{answer.name}: {answer.text}")
+            await asyncio.sleep(SETTLE_POLL_S)
+
+    async def _answers(self, bundles: Bundles, answered: Callable[[], None]) -> tuple[Answer, ...]:
         async def one(host: str) -> list[Answer]:
             stages = bundles[host].stages
             checks = [(stage.service, check) for stage in stages for check in stage.checks]
@@ -83,7 +106,7 @@ class Engine:
             except StockadeError as error:
                 return [Answer(host, "machine", "reachable", ok=False, text=str(error).splitlines()[0])]
             finally:
-                self._progress.advance()
+                answered()
             return [
                 Answer(host, service, check.name, ok=found["ok"], text=found["text"])
                 for (service, check), found in zip(checks, answer["checks"], strict=True)
@@ -95,24 +118,25 @@ class Engine:
     async def _context(self, *, strict: bool = True) -> Context:
         absent: set[str] = set()
 
-        async def one(host: str) -> Hardware:
+        async def one(host: Host) -> Hardware:
+            request = {"do": "hardware", "guests": Role.COMPUTE in host.roles}
             try:
-                return _hardware(await self._call(host, {"do": "hardware"}, FACTS_TIMEOUT_S))
+                return _hardware(await self._call(host.name, request, FACTS_TIMEOUT_S))
             except StockadeError:
                 if strict:
                     raise
-                absent.add(host)
+                absent.add(host.name)
                 return Hardware()
             finally:
                 self._progress.advance()
 
-        names = [host.name for host in self._cloud.hosts]
-        found = await asyncio.gather(*(one(name) for name in names))
+        hosts = self._cloud.hosts
+        found = await asyncio.gather(*(one(host) for host in hosts))
         return Context(
             cloud=self._cloud,
             timers=timers(self._cloud.ha_profile),
             secrets=Secrets.load(state_dir(self._cloud.name) / "secrets.json"),
-            hardware=dict(zip(names, found, strict=True)),
+            hardware=dict(zip(names(hosts), found, strict=True)),
             services=SERVICES,
             absent=frozenset(absent),
         )

@@ -74,7 +74,7 @@ class Resource:
     """State that is not a file or a unit: a database, a user, a pool, a cluster member.
 
     `program` is a module of `stockade.build.hostside`; called with `desired` it lists the differences (check)
-    or removes them (apply), re-reading first. `needs_unit`: without it active, the check cannot answer.
+    or removes them (apply), re-reading first.
     """
 
     name: str
@@ -174,6 +174,8 @@ class Service:
     resources: ResourcesOf = lambda _context, _host: ()
     """What must be so once the units run."""
     health: Callable[[Context], Sequence[Check]] = lambda _context: ()
+    may_stop: Callable[[Context], Sequence[Check]] = lambda _context: ()
+    """What must be so on a host before a unit that serves there is restarted."""
     quorum: bool = False
     """Its members go by majority: never restart one while another is missing, whatever the reason."""
 

@@ -108,7 +108,7 @@ def up(file: Path | None) -> None:
         async def work() -> tuple[int, int, bool]:
             prepared = await engine.prepare()
             applied = await engine.apply(prepared)
-            answers = await engine.status()
+            answers = await engine.settle()
             return len(prepared.plan.changes), applied.restarts, all(answer.ok for answer in answers)
 
         changes, restarts, healthy = run(machines, work)

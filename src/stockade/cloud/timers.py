@@ -29,8 +29,9 @@ class Timers:
     vrrp_advert_s: float = field(
         metadata=_why(
             "keepalived `advert_int`",
-            "The virtual IP moves 3 adverts and a skew after its holder fell silent. Below half a second a "
-            "stalled core already looks like a dead holder.",
+            "The virtual IP moves 3 adverts and a skew after its holder fell silent. A connection attempt that was "
+            "lost is repeated by its client after 1, 3 and 7 s: a takeover above 3 s costs users 7. keepalived "
+            "runs in real time, so a busy host does not look dead; below half a second a stalled one does.",
         )
     )
     haproxy_inter_ms: int = field(
@@ -275,7 +276,7 @@ SAFE = Timers(
 )
 
 SMALL = Timers(
-    vrrp_advert_s=1.0,
+    vrrp_advert_s=0.7,
     haproxy_inter_ms=2000,
     haproxy_fastinter_ms=500,
     haproxy_downinter_ms=2000,

@@ -155,6 +155,9 @@ def _server(user: Any, image: Any, network: Any) -> Any:
             security_groups=[{"name": NAME}],
             metadata={"stockade": "pet"},
         )
+    elif server.status == "SHUTOFF":
+        # Its host has been down since the last time; nothing starts VMs by itself after a boot.
+        user.compute.start_server(server)
     server = user.compute.wait_for_server(server, "ACTIVE", failures=["ERROR"], interval=POLL_S, wait=SERVER_TIMEOUT_S)
     return user.compute.get_server(server.id)
 

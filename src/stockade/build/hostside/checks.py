@@ -84,6 +84,16 @@ def rabbitmq(members: int) -> tuple[bool, str]:
     return len(running) == members, f"{len(running)} of {members} members run"
 
 
+def rabbitmq_may_stop() -> tuple[bool, str]:
+    """No queue would lose its majority with this broker."""
+    name = "check_if_node_is_quorum_critical"
+    try:
+        shell.run(["rabbitmq-diagnostics", "--quiet", name], timeout_s=60)
+    except shell.CommandError as error:
+        return False, str(error)
+    return True, "every queue has a majority elsewhere"
+
+
 def etcd(endpoints: str, members: int) -> tuple[bool, str]:
     """The cluster commits and all members answer."""
     from .keys import FLAGS
@@ -179,7 +189,7 @@ def fernet_current() -> tuple[bool, str]:
 _KINDS = {
     function.__name__: function
     for function in (
-        http_answers, unit_active, database_greets, galera, rabbitmq, etcd, ceph_quorum, ceph, memcached, vip_held,
-        agents_alive, fernet_current,
+        http_answers, unit_active, database_greets, galera, rabbitmq, rabbitmq_may_stop, etcd, ceph_quorum, ceph,
+        memcached, vip_held, agents_alive, fernet_current,
     )
 }  # fmt: skip

@@ -2,25 +2,30 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from . import shell
 
+KERNELS = Path("/boot")
 QEMU = "qemu-system-x86_64"
 KVM_ANSWER = Path("/run/stockade/kvm")
-PROBE_S = 10
-"""A kernel under KVM is at its panic in about 2 s; one that was stopped never is."""
+FIRST_WORD_S = 4
+"""A kernel under KVM speaks at once; one that was stopped by its first wide instruction never does."""
+PROBE_S = 20
+"""It is at its panic in about 2 s."""
 
 
-def describe() -> dict[str, Any]:
-    """Cores, memory, and what of virtualisation and the kernel's datapath really works here."""
+def describe(*, guests: bool) -> dict[str, Any]:
+    """Cores, memory, and what of the kernel's datapath and, where `guests` will run, of virtualisation works here."""
     return {
         "cores": os.cpu_count() or 1,
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20),
-        "kvm": kvm_works(),
+        "kvm": guests and kvm_works(),
         "openvswitch_module": Path("/sys/module/openvswitch").exists() or _loadable("openvswitch"),
         "interfaces": interfaces(),
     }
@@ -41,7 +46,7 @@ def kvm_works() -> bool:
     """
     if not Path("/dev/kvm").exists():
         return False
-    if not shutil.which(QEMU) or not list(Path("/boot").glob("vmlinuz-*")):
+    if not shutil.which(QEMU) or not list(KERNELS.glob("vmlinuz-*")):
         # Before the packages are there nothing can be tried; not kept, so the next run asks again.
         return True
     if not KVM_ANSWER.exists():
@@ -52,15 +57,35 @@ def kvm_works() -> bool:
 
 def _kernel_runs() -> bool:
     """Boot a kernel of this host without a root file system: it must get as far as its panic, which ends QEMU."""
-    kernel = min(Path("/boot").glob("vmlinuz-*"))
+    kernel = min(KERNELS.glob("vmlinuz-*"))
     command = [QEMU, "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-no-reboot",
                "-display", "none", "-serial", "stdio", "-kernel", str(kernel),
-               "-append", "console=ttyS0 panic=-1"]  # fmt: skip
+               "-append", "earlyprintk=serial,ttyS0 console=ttyS0 panic=-1"]  # fmt: skip
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PROBE_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError:
         return False
-    return b"Kernel panic" in done.stdout
+    with process:
+        try:
+            heard = bytearray()
+            begun = _says(process, heard, b"Linux version", FIRST_WORD_S)
+            return begun and _says(process, heard, b"Kernel panic", PROBE_S)
+        finally:
+            process.kill()
+
+
+def _says(process: subprocess.Popen[bytes], heard: bytearray, word: bytes, timeout_s: float) -> bool:
+    """True once `word` is among what was `heard`; False if the process ends or `timeout_s` are over before."""
+    assert process.stdout
+    deadline = time.monotonic() + timeout_s
+    while word not in heard:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+            return False
+        if not (chunk := os.read(process.stdout.fileno(), 65536)):
+            return False
+        heard += chunk
+    return True
 
 
 def _loadable(module: str) -> bool:

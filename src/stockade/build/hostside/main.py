@@ -13,7 +13,7 @@ from typing import Any
 from . import checks, files, haproxy, hardware, packages, preflight, shell, units
 
 Json = dict[str, Any]
-LOCK = Path("/run/stockade/apply.lock")
+LOCKS = Path("/run/stockade")
 ALONE_S = 600
 """Longer than any step but the installation of packages takes."""
 PARALLEL = 6
@@ -32,12 +32,15 @@ def handle(request: Json) -> Json:
 
 def facts(request: Json) -> Json:
     """Everything the plan compares, in one answer."""
+    described = units.describe(request["units"])
+    # Where nothing was ever started there is nothing to ask, and asking would only wait for answers.
+    ask = differences if any(unit["marker"] for unit in described.values()) else _not_built
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        asked = {resource["key"]: pool.submit(differences, resource) for resource in request["resources"]}
+        asked = {resource["key"]: pool.submit(ask, resource) for resource in request["resources"]}
         return {
             "boot_id": boot_id(),
             "files": {path: files.describe(path) for path in request["files"]},
-            "units": units.describe(request["units"]),
+            "units": described,
             "masked": units.masked(request["masked"]),
             "packages": packages.versions(request["packages"]),
             "resources": {key: future.result() for key, future in asked.items()},
@@ -52,17 +55,21 @@ def differences(resource: Json) -> list[str]:
         return [f"cannot be read yet: {_first_line(error)}"]
 
 
+def _not_built(_resource: Json) -> list[str]:
+    return ["not there yet"]
+
+
 def apply(request: Json) -> Json:
     """Make one stage so; every part looks again before it changes anything. Returns what was changed."""
-    with _alone():
+    with _alone(request["service"]):
         return {"done": _apply(request)}
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One apply at a time: a killed `up` may have left one at work here. Raises after `ALONE_S`."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("w") as file:
+def _alone(name: str) -> Iterator[None]:
+    """One at a time of each: a killed `up` may have left one at work here. Raises RuntimeError after `ALONE_S`."""
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    with (LOCKS / f"apply-{name}.lock").open("w") as file:
         deadline = time.monotonic() + ALONE_S
         while True:
             try:
@@ -70,7 +77,7 @@ def _alone() -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise RuntimeError("another apply is still at work on this host") from None
+                    raise RuntimeError(f"another run is still at work on {name} here") from None
                 time.sleep(checks.POLL_S)
         yield
 
@@ -79,7 +86,8 @@ def _apply(request: Json) -> list[str]:
     done: list[str] = []
     if request["packages"]:
         shell.say("installing " + " ".join(request["packages"]))
-        packages.install(request["packages"], request["preseed"])
+        with _alone("packages"):
+            packages.install(request["packages"], request["preseed"])
         done += [f"installed {name}" for name in request["packages"]]
     # Markers go first: killed after the file is written and before its reader restarts, we must know the next time.
     for name in request["stale"]:
@@ -202,5 +210,5 @@ _VERBS: dict[str, Callable[[Json], Any]] = {
     "drain": drain,
     "undrain": undrain,
     "preflight": preflight.look,
-    "hardware": lambda _request: hardware.describe(),
+    "hardware": lambda request: hardware.describe(guests=request["guests"]),
 }

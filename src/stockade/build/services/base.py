@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from stockade.build import certificates
-from stockade.build.context import AGENT_PORT, CA_FILE, ETC, ETCD_CLIENT_PORT, Context
+from stockade.build.context import AGENT_PORT, CA_FILE, ETC, ETCD_CLIENT_PORT, MONITOR_PORT, PROXY_PORT, Context
 from stockade.build.ini import HEADER
 from stockade.build.model import Check, Directory, File, Service, Unit
 from stockade.build.uwsgi import unit_path
@@ -63,7 +63,7 @@ def _sysctls(context: Context) -> str:
     return "\n".join(lines) + "\n"
 
 
-RESERVED_PORTS = "3306-3307,4444,4567-4568,5000,5672,6080,6640,8774-8778,9200-9201,9292,9696,11211,25672"
+RESERVED_PORTS = "3306-3307,4444,4567-4568,5000,5672,6080,6640,8774-8778,9200-9202,9292,9696,11211,25672"
 
 
 def _agent_config(context: Context, host: Host) -> str:
@@ -75,6 +75,8 @@ def _agent_config(context: Context, host: Host) -> str:
                 "host": host.name,
                 "address": str(host.management),
                 "port": AGENT_PORT,
+                "proxy_port": PROXY_PORT,
+                "monitor_port": MONITOR_PORT,
                 "controller": Role.CONTROLLER in host.roles,
                 "compute": Role.COMPUTE in host.roles,
                 "controllers": controllers,

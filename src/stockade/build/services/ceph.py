@@ -250,7 +250,9 @@ OSD = Service(
     after=("ceph-mon",),
     packages=("ceph-osd", "ceph-common"),
     files=_osd_files,
-    units=(Unit("ceph-osd.target"),),
+    # The target's restart is its OSDs'.
+    units=(Unit("ceph-osd.target", reads=(CONFIG, dropin_path("ceph-osd@"))),),
     resources=lambda context, host: (*_osds(context, host), *_pools(context, host)),
     health=_osd_health,
+    quorum=True,
 )

@@ -47,7 +47,7 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         "innodb_flush_log_at_trx_commit = 1",
         "# MariaDB's default since 11.6 raises error 1020, which OpenStack does not retry everywhere (LP 2116186).",
         "innodb_snapshot_isolation = OFF",
-        f"innodb_buffer_pool_size = {'192M' if context.small else '1G'}",
+        f"innodb_buffer_pool_size = {'96M' if context.small else '1G'}",
         f"performance_schema = {'OFF' if context.small else 'ON'}",
         "[galera]",
         "wsrep_on = ON",

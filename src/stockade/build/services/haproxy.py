@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stockade.build import certificates
-from stockade.build.context import AGENT_PORT, DATABASE_PORT, Context
+from stockade.build.context import AGENT_PORT, DATABASE_PORT, MONITOR_PORT, PROXY_PORT, Context
 from stockade.build.ini import HEADER
 from stockade.build.model import Backend, Check, Directory, File, Resource, Service, Unit, Where
 from stockade.build.uwsgi import dropin_path
@@ -13,8 +13,6 @@ from stockade.cloud.model import Host, Role, Writers
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
 CERTIFICATE = "/etc/haproxy/external.pem"
-MONITOR_PORT = 9201
-"""Where keepalived asks whether HAProxy really answers; loopback only."""
 
 
 def backends(context: Context) -> tuple[Backend, ...]:
@@ -99,6 +97,8 @@ def _database(context: Context, _host: Host) -> str:
         "    option httpchk",
         "    http-check send meth GET uri /database",
         "    http-check expect status 200",
+        # Three servers in all, so they can be asked often: every request of every API waits for this failover.
+        f"    default-server inter {context.timers.haproxy_fastinter_ms}ms",
         *([] if single else ["    balance leastconn"]),
     ]
     for index, each in enumerate(context.cloud.controllers):
@@ -134,6 +134,9 @@ def _api(context: Context, backend: Backend) -> str:
         f"    http-check expect status {backend.expect}",
         # Real traffic finds a dead server before the next probe does.
         "    default-server observe layer4 error-limit 3 on-error fastinter",
+        # An API reaches the database through its own host's HAProxy; where that is dead, the API still answers its
+        # health check and fails every request. The agent there says so; without an agent the check above decides.
+        f"    default-server agent-check agent-port {PROXY_PORT} agent-inter {context.timers.haproxy_inter_ms}ms",
     ]
     lines += [f"    server {each.name} {each.management}:{backend.port} check" for each in cloud.controllers]
     return "\n".join(lines) + "\n"

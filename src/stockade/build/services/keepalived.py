@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 
-from stockade.build.context import Context
+from stockade.build.context import MONITOR_PORT, Context
 from stockade.build.ini import HEADER
 from stockade.build.model import Check, File, Service, Unit
-from stockade.build.services.haproxy import MONITOR_PORT
 from stockade.build.uwsgi import dropin_path
 from stockade.cloud.model import Host, Plane, Role
 
@@ -22,6 +21,9 @@ def _files(context: Context, host: Host) -> Sequence[File]:
     vrrp_version 3
     script_user root
     enable_script_security
+    # Ahead of everything that computes: a busy holder that sends its adverts late would lose the VIPs.
+    vrrp_rt_priority 20
+    vrrp_no_swap
     # Stale ARP entries are the usual reason for a VIP that moved but does not answer.
     vrrp_garp_master_delay 1
     vrrp_garp_master_repeat 3

@@ -137,7 +137,7 @@ def _health(context: Context) -> Sequence[Check]:
 SERVICE = Service(
     name="nova",
     roles=frozenset({Role.CONTROLLER}),
-    after=("keystone", "placement"),
+    after=("keystone",),
     packages=("nova-api", "nova-conductor", "nova-scheduler", "nova-consoleproxy", "novnc"),
     files=_files,
     directories=(Directory("/var/lib/nova/lock", "nova", "nova"),),

@@ -117,7 +117,7 @@ def _health(_context: Context) -> Sequence[Check]:
 SERVICE = Service(
     name="nova-compute",
     roles=frozenset({Role.COMPUTE}),
-    after=("nova", "neutron-agents", "ceph-osd"),
+    after=("nova", "placement", "neutron-agents", "ceph-osd"),
     packages=(
         "nova-compute",
         "nova-compute-qemu",

@@ -104,5 +104,7 @@ SERVICE = Service(
     units=(Unit("rabbitmq-server", reads=(CONFIG, ENVIRONMENT, PLUGINS, COOKIE, dropin_path("rabbitmq-server"))),),
     resources=_resources,
     health=_health,
+    # All members may run while a queue's copy on one of the others is still catching up.
+    may_stop=lambda _context: (Check("queues without this broker", "rabbitmq_may_stop"),),
     quorum=True,
 )
