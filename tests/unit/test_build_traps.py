@@ -227,6 +227,33 @@ def test_17_each_back_end_is_probed_at_an_address_it_answers() -> None:
             assert f"http-check send meth GET uri {check}\n" in block
 
 
+@pytest.mark.parametrize(
+    ("package", "faulty"),
+    [("python3-oslo.db", "17.2.1-2"), ("python3-oslo.messaging", "16.1.0-3")],
+)
+def test_18_known_faulty_versions_do_not_count_as_installed(
+    package: str, faulty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _cloud, _host, bundle in hosts(Role.CONTROLLER):
+        (wanted,) = [name for name in installed(bundle) if name.startswith(f"{package}>=")]
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    query = tmp_path / "dpkg-query"
+    for version, counts in ((faulty, False), (f"{faulty}+deb13u1", True), (f"{faulty}+deb13u2", True)):
+        query.write_text(f"#!/bin/sh\necho '{package}\tinstalled\t{version}'\n")
+        query.chmod(0o755)
+        assert (wanted in packages.versions([wanted])) is counts
+
+
+def test_18_a_host_that_offers_no_newer_one_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(packages, "POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(shell, "run", lambda argv, **_options: asked.extend(argv))
+    monkeypatch.setattr(packages, "versions", lambda _names: {"other": "1"})
+    with pytest.raises(RuntimeError, match="nothing as new as tool>=2"):
+        packages.install(["other", "tool>=2"], "")
+    assert asked[-2:] == ["other", "tool"]
+
+
 def test_19_what_the_packages_forget_is_named_and_what_nobody_wants_is_not_there() -> None:
     for _cloud, host, bundle in hosts():
         assert "openvswitch-switch" in installed(bundle)

@@ -159,6 +159,7 @@ class Service:
     roles: frozenset[Role]
     after: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    """Debian packages; `NAME>=VERSION` where an earlier one is known to be faulty."""
     files: Render = lambda _context, _host: ()
     directories: tuple[Directory, ...] = ()
     units: tuple[Unit, ...] = ()

@@ -13,20 +13,29 @@ INSTALL_TIMEOUT_S = 1800
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Installed version of each package that is installed."""
-    command = ["dpkg-query", "-W", "-f=${Package}\t${db:Status-Status}\t${Version}\n", *names]
+    """Installed version of each package that is installed; of `NAME>=VERSION`, only if it is not older than that."""
+    wanted = {each: each.partition(">=")[::2] for each in names}
+    command = ["dpkg-query", "-W", "-f=${Package}\t${db:Status-Status}\t${Version}\n"]
     # Returns 1 when one of them is unknown, and prints the others all the same.
-    output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    argv = [*command, *sorted({name for name, _least in wanted.values()})]
+    output = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
     found = {}
     for line in output.splitlines():
         fields = line.split("\t")
         if len(fields) == 3 and fields[1] == "installed":
             found[fields[0]] = fields[2]
-    return found
+    return {
+        each: found[name]
+        for each, (name, least) in wanted.items()
+        if name in found and (not least or shell.ok(["dpkg", "--compare-versions", found[name], "ge", least]))
+    }
 
 
 def install(names: Sequence[str], preseed: str) -> None:
-    """Install `names`. Debian's packages start their daemons when installed; policy-rc.d forbids that meanwhile."""
+    """Install `names`. Debian's packages start their daemons when installed; policy-rc.d forbids that meanwhile.
+
+    Raises RuntimeError if one is still older than it must be.
+    """
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     shell.run(["debconf-set-selections"], stdin=preseed)
     # Left behind by a run that was killed here, it still is ours.
@@ -40,7 +49,8 @@ def install(names: Sequence[str], preseed: str) -> None:
         shell.run(
             [
                 "apt-get", "install", "-q", "-y", "--no-install-recommends",
-                "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", *names,
+                "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+                *(each.partition(">=")[0] for each in names),
             ],
             timeout_s=INSTALL_TIMEOUT_S,
             env=env,
@@ -48,3 +58,8 @@ def install(names: Sequence[str], preseed: str) -> None:
     finally:
         if ours:
             POLICY.unlink()
+    if old := sorted({each for each in names if ">=" in each} - set(versions(names))):
+        raise RuntimeError(
+            f"the package sources of this host offer nothing as new as {', '.join(old)}; "
+            "are Debian's security updates among them?"
+        )

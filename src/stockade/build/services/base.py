@@ -13,6 +13,10 @@ from stockade.build.model import Check, Directory, File, Service, Unit
 from stockade.build.uwsgi import unit_path
 from stockade.cloud.model import Host, Role
 
+OSLO_DB = "python3-oslo.db>=17.2.1-2+deb13u1"
+"""Earlier ones do not retry MariaDB's error 1020."""
+OSLO_MESSAGING = "python3-oslo.messaging>=16.1.0-3+deb13u1"
+"""Earlier ones have CVE-2026-44393."""
 LIBRARY = "/usr/lib/stockade"
 AGENT_CONFIG = f"{ETC}/agent.json"
 SYSCTL = f"{ETC}/sysctl.conf"

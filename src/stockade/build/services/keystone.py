@@ -18,7 +18,7 @@ from stockade.build.model import (
     Unit,
     Where,
 )
-from stockade.build.services.base import FERNET_MAX_ACTIVE, LIBRARY
+from stockade.build.services.base import FERNET_MAX_ACTIVE, LIBRARY, OSLO_DB, OSLO_MESSAGING
 from stockade.build.uwsgi import unit_path, uwsgi_api
 from stockade.cloud.model import Host, Role
 
@@ -98,7 +98,7 @@ SERVICE = Service(
     name="keystone",
     roles=frozenset({Role.CONTROLLER}),
     after=("galera", "haproxy", "keepalived", "memcached", "etcd", "rabbitmq"),
-    packages=("keystone", "python3-openstackclient"),
+    packages=("keystone", "python3-openstackclient", OSLO_DB, OSLO_MESSAGING),
     files=_files,
     directories=(
         Directory("/etc/keystone/fernet-keys", "keystone", "keystone", 0o700),

@@ -8,6 +8,7 @@ from stockade.build.context import Context
 from stockade.build.ini import reasoned, render, section
 from stockade.build.model import Check, Directory, File, Resource, Service, Unit, Where
 from stockade.build.services import neutron
+from stockade.build.services.base import OSLO_MESSAGING
 from stockade.build.services.keystone import admin
 from stockade.build.services.nova import METADATA_PORT
 from stockade.build.uwsgi import daemon_unit, unit_path
@@ -179,7 +180,7 @@ AGENTS = Service(
     name="neutron-agents",
     roles=frozenset({Role.CONTROLLER, Role.COMPUTE}),
     after=("neutron", "openvswitch"),
-    packages=("neutron-openvswitch-agent", "openvswitch-switch"),
+    packages=("neutron-openvswitch-agent", "openvswitch-switch", OSLO_MESSAGING),
     files=_agent_files,
     directories=(Directory("/var/lib/neutron/lock", "neutron", "neutron"),),
     units=(Unit(AGENT_UNIT, reads=(CONFIG, AGENT, unit_path(AGENT_UNIT))),),
