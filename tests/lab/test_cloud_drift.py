@@ -16,7 +16,7 @@ from cloud_measure import record
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 SEED = int(os.environ.get("STOCKADE_DRIFT_SEED") or random.SystemRandom().randrange(1 << 32))
-BATCHES, SIZE = 3, 10
+BATCHES, SIZE = 2, 15
 
 
 def _sentence(change: Change) -> str:

@@ -15,7 +15,7 @@ from cloud_measure import record
 
 SEED = int(os.environ.get("STOCKADE_KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 PROOF = Path(__file__).parents[2] / "docs" / "proof" / "killed-up.jsonl"
-TRIALS, FULL_TRIALS = 3, 20
+TRIALS, FULL_TRIALS = 2, 20
 
 
 def _trial(cloud: Cloud, seed: int, number: int, trials: int) -> dict[str, object]:

@@ -249,7 +249,7 @@ class SimHost:
         unit = self.unit(request["name"])
         unit.oneshot = self.readers.get(request["name"], Unit("")).oneshot
         unit.enabled, unit.by_agent = request["at_boot"], not request["at_boot"]
-        if request["verb"]:
+        if request["verb"] and (request["at_boot"] or unit.active):
             self._do(f"{request['verb']} {request['name']}", self._run, request["name"])
         self._do(f"remember {request['name']}", setattr, unit, "marker", request["marker"])
 

@@ -6,6 +6,7 @@ import dataclasses
 import getpass
 import http.server
 import json
+import os
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from stockade.agent import config, database, grant, keys, proxy
+from stockade.agent import config, database, grant, keys, proxy, sockets
 from stockade.agent.config import Settings
 from stockade.agent.election import NEVER, Member
 from stockade.agent.etcd import Etcd, Unavailable
@@ -134,6 +135,7 @@ class TestTheMembersWord:
     def grastate(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / "grastate.dat"
         monkeypatch.setattr(database, "GRASTATE", path)
+        monkeypatch.setattr(database, "DATA", tmp_path / "ibdata1")
         return path
 
     def test_never_in_a_cluster(self) -> None:
@@ -146,6 +148,22 @@ class TestTheMembersWord:
     def test_half_a_copy_received_counts_as_never(self, grastate: Path) -> None:
         grastate.write_text(GRASTATE.format(uuid=NEVER, seqno=-1, safe=0))
         assert database._on_disk() == Member()
+
+    @pytest.mark.parametrize(
+        ("recovered", "word"),
+        [
+            ((UUID, 99), Member(uuid=UUID, seqno=99)),
+            ((NEVER, -1), Member()),
+            (None, Member(uuid=database.UNKNOWN, seqno=-1)),
+        ],
+    )
+    def test_lost_power_in_a_schema_change(
+        self, recovered: tuple[str, int] | None, word: Member, grastate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        grastate.write_text(GRASTATE.format(uuid=NEVER, seqno=-1, safe=0))
+        database.DATA.touch()
+        monkeypatch.setattr(database, "_recovered", lambda: recovered)
+        assert database._on_disk() == word
 
     @pytest.mark.parametrize(("recovered", "seqno"), [((UUID, 99), 99), (None, -1)])
     def test_lost_power(
@@ -231,12 +249,39 @@ class TestProxy:
     """The word about this host's HAProxy, as the HAProxies hear it."""
 
     def test_one_failed_look_is_no_reason(self) -> None:
-        verdict = proxy.Verdict()
+        verdict = proxy.Verdict(lambda: True)
         said = []
         for works in (True, False, True, False, False, False, True):
             verdict.saw(works)
             said.append(verdict.works)
         assert said == [True, True, True, True, False, False, True]
+
+    def test_where_nobody_is_better_off_nobody_is_left(self) -> None:
+        better: list[bool] = []
+        verdict = proxy.Verdict(lambda: bool(better))
+        for _look in range(5):
+            verdict.saw(works=False)
+        assert verdict.works
+        better.append(True)
+        verdict.saw(works=False)
+        assert not verdict.works
+        better.clear()
+        verdict.saw(works=False)
+        assert not verdict.works, "once left, only a proxy that answers brings it back"
+
+    def test_the_word_of_others(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+
+            def answer() -> None:
+                with other.accept()[0] as connection:
+                    connection.sendall(b"up\n")
+
+            answering = threading.Thread(target=answer)
+            answering.start()
+            assert proxy.someone_is_up(["127.0.0.9", "127.0.0.1"], port)
+            answering.join()
+        assert not proxy.someone_is_up(["127.0.0.1"], port), "nobody listens"
 
     def test_a_proxy_that_is_hung_or_gone_does_not_answer(self) -> None:
         with peer(b"alive") as port:
@@ -252,6 +297,7 @@ class TestProxy:
         stop = threading.Event()
         with peer(b"alive") as monitor:
             settings = dataclasses.replace(SETTINGS, proxy_port=port, monitor_port=monitor)
+            monkeypatch.setattr(proxy, "someone_is_up", lambda _others, _port: True)
             duty = threading.Thread(target=proxy.watch, args=(settings, stop))
             duty.start()
             assert word(port) == b"up\n"
@@ -274,6 +320,28 @@ def word(port: int) -> bytes:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+class TestSockets:
+    """Held by systemd, or our own."""
+
+    def test_the_one_handed_over_is_used_and_stays_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            address, port = held.getsockname()
+            monkeypatch.setattr(sockets, "FIRST_FD", held.fileno())
+            monkeypatch.setenv("LISTEN_FDS", "1")
+            monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+            for _again in range(2):
+                with sockets.listening(address, port) as found:
+                    assert found.getsockname() == (address, port)
+            with socket.create_connection((address, port), timeout=5):
+                pass
+
+    def test_without_one_it_opens_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        monkeypatch.setenv("LISTEN_PID", "1")
+        with sockets.listening("127.0.0.1", 0) as found:
+            assert found.getsockname()[1] > 0
 
 
 class TestGrant:

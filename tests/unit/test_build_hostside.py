@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -245,6 +246,18 @@ class TestOverTheWire:
         timer.start()
         assert host.ask("wait", checks=[check]) == {"failed": {}}
         timer.join()
+
+    def test_a_unit_that_has_just_begun_is_not_steady_yet(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shell, "ok", lambda _argv: True)
+        monkeypatch.setattr(shell, "run", lambda _argv: str(int((time.monotonic() - 5) * 1e6)))
+        assert checks.unit_active(["web"], steady_s=10) == (False, "started less than 10 s ago: web")
+        assert checks.unit_active(["web"], steady_s=2)[0]
+
+    def test_units_held_back_on_purpose_are_not_missed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shell, "ok", lambda _argv: False)
+        assert not checks.unit_active(["web"], unless=str(tmp_path / "hold"))[0]
+        (tmp_path / "hold").touch()
+        assert checks.unit_active(["web"], unless=str(tmp_path / "hold"))[0]
 
     def test_wait_says_what_never_became_well(self, host: LocalHost) -> None:
         check = {"name": "web", "kind": "unit_active", "args": {"units": ["web", "db"]}, "timeout_s": 0.1}
@@ -692,8 +705,8 @@ def test_a_proxy_that_leads_nowhere_is_not_a_database() -> None:
 @pytest.mark.parametrize(
     ("script", "works"),
     [
-        ("echo Linux version 6; echo Kernel panic; exec sleep 60", True),
-        ("echo KVM internal error; exec sleep 60", False),
+        ("echo Linux version 6; sleep 0.1; echo Kernel panic; exec sleep 60", True),
+        ("echo KVM internal error. Suberror: 1 >&2; exec sleep 60", False),
         ("echo Linux version 6; exec sleep 60", False),
         ("echo Linux version 6", False),
     ],
@@ -708,8 +721,7 @@ def test_kvm_works_where_a_kernel_gets_to_its_end(
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
     monkeypatch.setattr(hardware, "QEMU", str(fake))
-    monkeypatch.setattr(hardware, "FIRST_WORD_S", 0.3)
-    monkeypatch.setattr(hardware, "PROBE_S", 0.3)
+    monkeypatch.setattr(hardware, "PROBE_S", 1.5)
     monkeypatch.setattr(hardware, "KERNELS", tmp_path)
     (tmp_path / "vmlinuz-6").touch()
     assert hardware._kernel_runs() is works

@@ -218,8 +218,8 @@ class TestUnitsOfTheAgent:
     @pytest.mark.parametrize(
         ("state", "verb", "sentence"),
         [
-            ({"active": "inactive", "marker": ""}, "", "does not run yet"),
-            ({"active": "failed", "marker": "older"}, "", "does not run yet"),
+            ({"active": "inactive", "marker": ""}, "try-restart", "does not run yet"),
+            ({"active": "failed", "marker": "older"}, "try-restart", "does not run yet"),
             ({"enabled": "enabled"}, "", "starts at boot, without a grant"),
             ({"active": "inactive", "enabled": "enabled"}, "", "starts at boot, without a grant"),
             ({"marker": ""}, "restart", RESTART),
@@ -239,7 +239,7 @@ class TestUnitsOfTheAgent:
         """Rewriting takes the marker away, and without one the agent would never start it again."""
         found = with_file(SHARED.path, sha256="")
         found["units"]["guest"]["active"] = "inactive"
-        assert ("vms", "guest", "guest does not run yet", "") in said(found)
+        assert ("vms", "guest", "guest does not run yet", "try-restart") in said(found)
 
     @pytest.mark.parametrize("active", ["active", "inactive", "failed", "activating"])
     @pytest.mark.parametrize("enabled", ["enabled", "disabled", "masked", ""])
@@ -250,7 +250,7 @@ class TestUnitsOfTheAgent:
         if not marked:
             found["units"]["guest"]["marker"] = ""
         verbs = {verb for _, subject, _, verb in said(found) if subject == "guest"}
-        assert verbs <= {"active": {"", "restart"}, "activating": {"", "revive"}}.get(active, {""})
+        assert verbs <= {"active": {"", "restart"}, "activating": {"", "revive"}}.get(active, {"", "try-restart"})
 
 
 def test_an_empty_host_gets_everything_in_an_order_that_works() -> None:

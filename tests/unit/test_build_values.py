@@ -24,7 +24,7 @@ from stockade.build import certificates
 from stockade.build.clients import write_clouds_yaml
 from stockade.build.ini import HEADER, reasoned, render, section
 from stockade.build.model import Answer
-from stockade.build.report import summary
+from stockade.build.report import HOLDS, summary, with_vips
 from stockade.build.secrets import Secrets
 from stockade.cloud import paths
 from stockade.errors import StockadeError, UsageError
@@ -320,3 +320,17 @@ class TestClients:
         assert f"password: {password}" in text
         assert f"{state}/ca.pem" in text
         assert (state / "ca.pem").read_text() == authority
+
+
+@pytest.mark.parametrize(
+    ("holders", "wrong"),
+    [((), ["held by no host"]), (("ctl1",), []), (("ctl1", "ctl3"), ["held by ctl1 and ctl3"])],
+)
+def test_a_vip_has_exactly_one_holder(holders: tuple[str, ...], wrong: list[str]) -> None:
+    answers = [
+        Answer(host, "keepalived", "internal VIP", ok=True, text=HOLDS if host in holders else "stands by")
+        for host in ("ctl1", "ctl2", "ctl3")
+    ]
+    judged = with_vips(answers)
+    assert [answer.text for answer in judged if not answer.ok] == wrong
+    assert judged[:3] == tuple(answers)

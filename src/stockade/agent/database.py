@@ -16,11 +16,13 @@ from typing import Any
 
 from stockade.agent.config import Settings, ready_to_start
 from stockade.agent.election import NEVER, Member, decide
+from stockade.agent.sockets import listening
 
 log = logging.getLogger("stockade.agent.database")
 
 SOCKET = "/run/mysqld/mysqld.sock"
 GRASTATE = Path("/var/lib/mysql/grastate.dat")
+DATA = Path("/var/lib/mysql/ibdata1")
 NEW_CLUSTER = Path("/run/mysqld/wsrep-new-cluster")
 UNKNOWN = "unknown"
 """History of a member whose own state file is damaged."""
@@ -95,7 +97,9 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Checks come every second; they are not worth a line."""
 
-    server = _Server((settings.address, settings.port), Handler)
+    server = _Server((settings.address, settings.port), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listening(settings.address, settings.port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stop.wait()
     server.shutdown()
@@ -178,9 +182,14 @@ def _on_disk() -> Member:
     seqno = int(_field(text, "seqno") or -1)
     safe = _field(text, "safe_to_bootstrap") == "1"
     if uuid == NEVER:
-        return Member()
+        if not DATA.exists():
+            return Member()  # half a copy received: nothing in place yet
+        # Galera writes zeros while a schema change is under way: power lost then, the data itself knows.
+        uuid, seqno = UNKNOWN, -1
     if seqno < 0:
         uuid, seqno = _recovered() or (uuid, seqno)
+    if uuid == NEVER:
+        return Member()
     return Member(uuid=uuid, seqno=seqno, safe_to_bootstrap=safe)
 
 

@@ -102,13 +102,19 @@ def _held(etcd: Etcd, name: str) -> int | None:
 
 
 def _write(directory: Path, keys: dict[str, str]) -> None:
-    """New keys first, surplus ones last: at no moment is a needed key missing."""
+    """New keys first, surplus ones last: at no moment is a needed key missing.
+
+    Keystone opens whatever is in the directory, so a key is prepared beside it and moved in whole.
+    """
     owner = pwd.getpwnam(OWNER)
+    prefix = f".new-{directory.name}-"
+    for leftover in directory.parent.glob(f"{prefix}*"):  # killed here once; whoever writes holds the lock
+        leftover.unlink()
     for number, key in sorted(keys.items(), key=lambda entry: -int(entry[0])):
         path = directory / number
         if path.exists() and path.read_text() == key:
             continue
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".new-")
+        descriptor, temporary = tempfile.mkstemp(dir=directory.parent, prefix=prefix)
         with os.fdopen(descriptor, "w") as file:
             file.write(key)
             file.flush()

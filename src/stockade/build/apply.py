@@ -17,10 +17,12 @@ from stockade.errors import BuildError
 from stockade.machines.base import Machines, Progress
 from stockade.machines.common import gather_all
 
-APPLY_TIMEOUT_S = 2400
-"""One step of one host; installing packages on a server over a slow line is the longest."""
+APPLY_TIMEOUT_S = 4 * 3600
+"""One step of one host, and what it waits for; migrating a large schema is the longest."""
 DRAIN_S = 60
 """How long the last requests of a drained server may take: the RPC timeout."""
+SERVING_S = 6
+"""How long a service may take to show that it works before a restart; longer than one slow answer."""
 PRESEED = """nova-consoleproxy nova-consoleproxy/daemon_type select novnc
 neutron-openvswitch-agent neutron-openvswitch-agent/overlay-int-ip-address string
 """
@@ -73,6 +75,7 @@ class Applier:
         self._services = {service.name: service for service in in_order(context.services)}
         # One interruption at a time over all services, so never two controllers at once.
         self._rolling = asyncio.Lock()
+        self._failed = asyncio.Event()
         self.applied = Applied()
 
     async def run(self) -> Applied:
@@ -83,15 +86,13 @@ class Applier:
         self._progress.phase("build", len(changed))
         done = {name: asyncio.Event() for name in self._services}
 
-        failed = asyncio.Event()
-
         async def one(service: Service) -> None:
             for name in service.after:
                 await done[name].wait()
             started = time.monotonic()
             try:
                 # After a failure nothing new is begun; what is under way ends in its own good order.
-                if failed.is_set():
+                if self._failed.is_set():
                     return
                 if service.name in changed:
                     await self._service(service)
@@ -100,7 +101,7 @@ class Applier:
                 elif service.name in gated:
                     await self._gate(service)
             except BaseException:
-                failed.set()
+                self._failed.set()
                 raise
             finally:
                 done[service.name].set()
@@ -127,6 +128,10 @@ class Applier:
         await self._gate(service)
         for host in rolling:
             async with self._rolling:
+                if self._failed.is_set():
+                    return
+                # Minutes may have passed while others had their turn: what was healthy then need not be now.
+                await self._gate(service)
                 await self._one_by_one(service, host, stages[host])
                 await self._gate(service)
 
@@ -141,7 +146,8 @@ class Applier:
     async def _one_by_one(self, service: Service, host: str, stage: Stage) -> None:
         restarting = {change.subject for change in self._plan.of(host, service.name) if change.verb == "restart"}
         named = {backend.name: backend for backend in service.backends}
-        drained = [named[unit.backend] for unit in stage.units if unit.backend in named and unit.name in restarting]
+        drained = [unit.backend for unit in stage.units if unit.backend and unit.name in restarting]
+        answering = [named[name] for name in drained if name in named]
         # Before the first change: a member that may not go is left as it is.
         await self._wait(host, service.may_stop(self._context))
         await self._prepare(stage)
@@ -149,24 +155,24 @@ class Applier:
             await self._drain(host, drained)
             await self._start(stage)
             await self._finish(stage)
-            await self._wait(host, [*_ready_again(self._context, host, drained), *stage.checks])
+            await self._wait(host, [*_ready_again(self._context, host, answering), *stage.checks])
         finally:
             # Whatever happened, HAProxy's own checks decide from here; a forgotten drain would outlive us.
             await self._undrain(host, drained)
 
-    async def _drain(self, host: str, backends: list[Backend]) -> None:
+    async def _drain(self, host: str, backends: list[str]) -> None:
         if backends:
             request = {
                 "do": "drain",
                 "server": host,
-                "backends": [each.name for each in backends],
+                "backends": backends,
                 "timeout_s": DRAIN_S,
             }
             await self._everywhere(self._call(each.name, request) for each in self._context.cloud.controllers)
 
-    async def _undrain(self, host: str, backends: list[Backend]) -> None:
+    async def _undrain(self, host: str, backends: list[str]) -> None:
         if backends:
-            request = {"do": "undrain", "server": host, "backends": [each.name for each in backends]}
+            request = {"do": "undrain", "server": host, "backends": backends}
             await self._everywhere(self._call(each.name, request) for each in self._context.cloud.controllers)
 
     async def _prepare(self, stage: Stage) -> None:
@@ -235,17 +241,21 @@ class Applier:
         await self._everywhere(self._wait(stage.host, stage.checks) for stage in stages)
 
     async def _serving(self, service: Service, hosts: Sequence[str]) -> list[str]:
-        """Those of `hosts` where the service works right now: none if it fails as a whole."""
+        """Those of `hosts` where the service works; none if its API answers nowhere: nothing is left to protect.
+
+        One late answer is no reason to give up the protection: what fails is asked again for `SERVING_S`.
+        """
         broken: set[str] = set()
         for bundle in self._bundles.values():
             stage = bundle.stage(service.name)
-            if stage and stage.checks:
-                request = {"do": "status", "checks": [check_request(check) for check in stage.checks]}
-                answers = (await self._call(stage.host, request))["checks"]
-                failed = [check for check, answer in zip(stage.checks, answers, strict=True) if not answer["ok"]]
-                if any(check.where is Where.ONE for check in failed):
+            for check in stage.checks if stage else ():
+                request = {"do": "wait", "checks": [check_request(check) | {"timeout_s": SERVING_S}]}
+                if not (await self._call(bundle.host, request))["failed"]:
+                    continue
+                if check.where is Where.EACH:
+                    broken.add(bundle.host)
+                elif check.kind == "http_answers":
                     return []
-                broken |= {stage.host} if failed else set()
         return [host for host in hosts if host not in broken]
 
     async def _wait(self, host: str, checks: Iterable[Check]) -> None:

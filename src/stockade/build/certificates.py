@@ -53,9 +53,15 @@ def authority(secrets: Secrets, cloud: str) -> str:
 
 
 def leaf(
-    secrets: Secrets, cloud: str, name: str, addresses: Iterable[IPv4Address], names: Iterable[str] = ()
+    secrets: Secrets,
+    cloud: str,
+    name: str,
+    addresses: Iterable[IPv4Address],
+    names: Iterable[str] = (),
+    *,
+    client: bool = True,
 ) -> tuple[str, str]:
-    """(certificate, key) in PEM called `name`, valid for `addresses` and `names` as server and client.
+    """(certificate, key) in PEM called `name`, valid for `addresses` and `names` as server and, if `client`, as client.
 
     Made the first time, and again when the addresses or names have changed or its end is near.
     """
@@ -73,8 +79,11 @@ def leaf(
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+            # etcd lets every client certificate of this CA in: what users' connections end at must not be one.
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                x509.ExtendedKeyUsage(
+                    [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
+                ),
                 critical=False,
             )
             .sign(ca_key, hashes.SHA256())

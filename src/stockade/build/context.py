@@ -13,6 +13,8 @@ from stockade.cloud.timers import Timers
 
 DATABASE_PORT = 3307
 """Where each controller's HAProxy offers the database writer, on loopback (3306 is MariaDB's own)."""
+DATABASE_BACKEND = "database"
+"""HAProxy's name for the database members."""
 MEMCACHED_PORT = 11211
 ETCD_CLIENT_PORT = 2379
 RPC_RESPONSE_TIMEOUT_S = 60

@@ -15,6 +15,7 @@ from stockade.build.model import Answer, Bundles
 from stockade.build.plan import Facts, Plan, facts_request, plan
 from stockade.build.remote import call
 from stockade.build.render import render
+from stockade.build.report import with_vips
 from stockade.build.secrets import Secrets
 from stockade.build.services import SERVICES
 from stockade.cloud.model import Cloud, Host, Role, names
@@ -113,7 +114,7 @@ class Engine:
             ]
 
         answers = await asyncio.gather(*(one(host) for host in bundles))
-        return tuple(answer for group in answers for answer in group)
+        return with_vips([answer for group in answers for answer in group])
 
     async def _context(self, *, strict: bool = True) -> Context:
         absent: set[str] = set()

@@ -65,6 +65,8 @@ class Unit:
     reloads: tuple[str, ...] = ()
     start: Start = Start.BOOT
     backend: str = ""
+    roles: frozenset[Role] | None = None
+    """Only on hosts with one of these, if not on all of the service's."""
     oneshot: bool = False
     """Runs at boot and exits; not restarted when it is found inactive."""
 

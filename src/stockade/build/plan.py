@@ -24,7 +24,8 @@ class Change:
     subject: str
     sentence: str
     verb: str = ""
-    """For units: start, restart, revive (restart of what is not ready), reload, apply (a one-shot), or empty."""
+    """For units: start, restart, revive (restart of what is not ready), try-restart (if it runs by then), reload,
+    apply (a one-shot), or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ def _unit_difference(
         if found.get("enabled") == "enabled":
             return "", "starts at boot, without a grant"
         # Rewriting what it reads takes its marker away; without a change here nothing would bring that back.
-        return ("", "does not run yet") if not active and (must_restart or stale) else ("", "")
+        # The agent may start it any moment, with what was there before: whoever then runs must read the new.
+        return ("try-restart", "does not run yet") if not active and (must_restart or stale) else ("", "")
     if unit.oneshot:
         changed = must_restart or stale or found.get("enabled") != "enabled"
         return ("apply", "has not been applied") if changed else ("", "")

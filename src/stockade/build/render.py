@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from stockade.build.context import Context
@@ -68,17 +69,21 @@ def _stage(context: Context, service: Service, host: Host) -> Stage:
         packages=service.packages,
         directories=service.directories,
         files=tuple(service.files(context, host)),
-        units=tuple(_for_host(unit, host) for unit in service.units),
+        units=tuple(_for_host(unit, host) for unit in _units_on(host, service)),
         before_start=_here(before, first=first),
         resources=_here(after, first=first),
         checks=tuple(_checks_here(service.health(context), first=first)),
     )
 
 
+def _units_on(host: Host, service: Service) -> list[Unit]:
+    return [unit for unit in service.units if unit.roles is None or unit.roles & host.roles]
+
+
 def _for_host(unit: Unit, host: Host) -> Unit:
     if "{host}" not in unit.name:
         return unit
-    return Unit(unit.name.format(host=host.name), unit.reads, unit.reloads, unit.start, unit.backend, unit.oneshot)
+    return replace(unit, name=unit.name.format(host=host.name))
 
 
 def _here(resources: Sequence[Resource], *, first: bool) -> tuple[Resource, ...]:

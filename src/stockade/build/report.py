@@ -19,6 +19,25 @@ MECHANISMS = {
 }  # fmt: skip
 
 
+HOLDS = "holds the VIP"
+"""What `hostside.checks.vip_held` says of a host that does."""
+
+
+def with_vips(answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """The answers, with a bad one more for each VIP that not exactly one host holds: no host can judge that alone."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for answer in answers:
+        if answer.text in (HOLDS, "stands by"):
+            holders = asked.setdefault((answer.service, answer.name), [])
+            holders += [answer.host] if answer.text == HOLDS else []
+    wrong = [
+        Answer("cloud", service, name, ok=False, text=f"held by {' and '.join(holders) or 'no host'}")
+        for (service, name), holders in asked.items()
+        if len(holders) != 1
+    ]
+    return (*answers, *wrong)
+
+
 def summary(answers: Sequence[Answer]) -> tuple[bool, str, str]:
     """(healthy, the screen, the same as JSON)."""
     services = list(dict.fromkeys(answer.service for answer in answers))
@@ -43,7 +62,7 @@ def summary(answers: Sequence[Answer]) -> tuple[bool, str, str]:
 
 def _word(answers: Sequence[Answer]) -> str:
     """The most telling sentence of a healthy mechanism."""
-    holders = [answer.host for answer in answers if answer.text == "holds the VIP"]
+    holders = [answer.host for answer in answers if answer.text == HOLDS]
     if holders:
         return f"{', '.join(holders)} holds the VIPs"
     texts = list(dict.fromkeys(answer.text for answer in answers))

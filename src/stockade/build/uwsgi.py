@@ -13,6 +13,8 @@ from stockade.build.model import File
 UNIT_DIRECTORY = "/etc/systemd/system"
 GRACE_S = 60
 """How long a daemon may finish what it is doing when stopped: oslo.service's graceful_shutdown_timeout."""
+STEADY_S = 10
+"""A daemon that cannot live with its settings has ended by then, and systemd would have begun again."""
 
 
 def unit_path(name: str) -> str:

@@ -16,6 +16,7 @@ from stockade.build.engine import Engine, Prepared
 from stockade.build.report import summary
 from stockade.cli.common import EXIT_DEGRADED, cloud_argument, err, leave, out, reachable, read_cloud, run
 from stockade.cli.progress import Screen
+from stockade.cloud.model import Cloud
 from stockade.cloud.paths import state_dir
 from stockade.lock import FileLock
 from stockade.machines.factory import machines_for
@@ -92,8 +93,7 @@ def up(file: Path | None) -> None:
     cloud = read_cloud(file)
     started = time.monotonic()
     machines = machines_for(cloud)
-    # Two at once could restart two members of one quorum, or make two sets of secrets.
-    with FileLock(state_dir(cloud.name) / "up.lock", timeout_s=LOCK_TIMEOUT_S), Screen(err) as screen:
+    with _alone(cloud), Screen(err) as screen:
 
         async def machines_up() -> int:
             try:
@@ -121,6 +121,11 @@ def up(file: Path | None) -> None:
         leave(EXIT_DEGRADED)
 
 
+def _alone(cloud: Cloud) -> FileLock:
+    """Two `up` could restart two members of one quorum; a `down` beside one would take its machines away."""
+    return FileLock(state_dir(cloud.name) / "up.lock", timeout_s=LOCK_TIMEOUT_S)
+
+
 @click.command()
 @cloud_argument
 @click.option("--purge", is_flag=True, help="Remove disks, images and state too, and undo all that was changed here.")
@@ -128,7 +133,7 @@ def down(file: Path | None, purge: bool) -> None:  # noqa: FBT001
     """Take the lab down. Its disks stay, unless --purge; servers are never touched."""
     cloud = read_cloud(file)
     machines = machines_for(cloud)
-    with Screen(err) as screen:
+    with _alone(cloud), Screen(err) as screen:
         asyncio.run(machines.down(purge=purge, progress=screen))
 
 

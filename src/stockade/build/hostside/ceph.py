@@ -107,6 +107,9 @@ def _make_osd(desired: Json) -> None:
         shell.run(
             ["ceph-volume", "lvm", "create", "--data", desired["disk"], "--osd-fsid", desired["uuid"]], timeout_s=300
         )
+        # ceph-volume is content with a disk that holds some other OSD.
+        if _osd_of(desired) is None:
+            raise RuntimeError(f"{desired['disk']} holds another OSD; nothing was changed: look at it, then zap it")
 
 
 def _make_file_osd(desired: Json) -> None:

@@ -10,8 +10,9 @@ from . import packages, shell
 
 Json = dict[str, Any]
 SOCKET = "/run/mysqld/mysqld.sock"
-SYNC_TIMEOUT_S = 300
-"""Migrations take seconds on an empty database; the services' own retries would wait for ever."""
+SYNC_TIMEOUT_S = 2 * 3600
+"""Seconds on an empty database, minutes on a grown one. Ending one half-way does harm: MariaDB cannot undo half a
+schema change. So the bound is only there because the services' own retries would wait for ever."""
 PRIVILEGES = "ALL PRIVILEGES"
 
 

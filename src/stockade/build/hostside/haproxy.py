@@ -8,6 +8,7 @@ from typing import Any
 
 Json = dict[str, Any]
 SOCKET = "/run/haproxy/admin.sock"
+DATABASE = "database"
 FORCED_ADMIN_STATES = 0x01 | 0x08
 """Bits of srv_admin_state that an operator (or a killed drain) sets: forced maintenance, forced drain."""
 
@@ -36,7 +37,16 @@ def apply(desired: Json) -> None:
 
 
 def drain(backend: str, server: str, timeout_s: float) -> bool:
-    """Send no new sessions to the server and wait for its last to end; False if some outlived `timeout_s`."""
+    """Send no new sessions to the server and wait for its last to end; False if some outlived `timeout_s`.
+
+    Sessions of the database never end by themselves, and must not write beside the next writer's: they are cut, once,
+    while another member stands ready. Raises RuntimeError if none does.
+    """
+    if backend == DATABASE:
+        if not any(row["svname"] not in (server, "BACKEND", "FRONTEND") for row in _up(backend)):
+            raise RuntimeError(f"no database member but {server} is up in HAProxy: nothing was moved")
+        command(f"set server {backend}/{server} state maint")
+        return True
     command(f"set server {backend}/{server} state drain")
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -69,6 +79,10 @@ def command(text: str) -> str:
     if text.startswith("set ") and answer.strip():
         raise RuntimeError(f"HAProxy refused `{text}`: {answer.strip()}")
     return answer
+
+
+def _up(backend: str) -> list[dict[str, str]]:
+    return [row for row in stats() if row["pxname"] == backend and row["status"].startswith("UP")]
 
 
 def _sessions(backend: str, server: str) -> int:

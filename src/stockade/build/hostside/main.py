@@ -14,8 +14,8 @@ from . import checks, files, haproxy, hardware, packages, preflight, shell, unit
 
 Json = dict[str, Any]
 LOCKS = Path("/run/stockade")
-ALONE_S = 600
-"""Longer than any step but the installation of packages takes."""
+ALONE_S = 3 * 3600
+"""Longer than the longest step: a migration, or all services' packages one after the other over a slow line."""
 PARALLEL = 6
 """Checks that run side by side on a host; most of them wait for an answer rather than compute."""
 
@@ -121,7 +121,8 @@ def _act(unit: Json, done: list[str]) -> None:
         units.enable(name, at_boot=unit["at_boot"])
     if unit["verb"]:
         shell.say(f"{unit['verb']} {name}")
-        units.act("restart" if unit["verb"] in ("apply", "revive") else unit["verb"], name)
+        again = "restart" if unit["at_boot"] else "try-restart"  # what the agent starts may have been stopped since
+        units.act(again if unit["verb"] in ("apply", "restart", "revive") else unit["verb"], name)
         done.append(f"{unit['verb']} {name}")
     if unit["marker"]:
         units.remember(name, unit["marker"])

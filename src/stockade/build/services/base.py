@@ -10,7 +10,7 @@ from stockade.build import certificates
 from stockade.build.context import AGENT_PORT, CA_FILE, ETC, ETCD_CLIENT_PORT, MONITOR_PORT, PROXY_PORT, Context
 from stockade.build.ini import HEADER
 from stockade.build.model import Check, Directory, File, Service, Unit
-from stockade.build.uwsgi import unit_path
+from stockade.build.uwsgi import UNIT_DIRECTORY, unit_path
 from stockade.cloud.model import Host, Role
 
 OSLO_DB = "python3-oslo.db>=17.2.1-2+deb13u1"
@@ -31,13 +31,14 @@ def _files(context: Context, host: Host) -> Sequence[File]:
         File(CA_FILE, context.secrets.text("tls.ca.certificate") or ""),
         File(SYSCTL, _sysctls(context)),
         File(unit_path("stockade-sysctl"), _SYSCTL_UNIT),
-        File(unit_path("stockade-agent"), _AGENT_UNIT),
+        File(unit_path("stockade-agent"), _agent_unit(host)),
         File(AGENT_CONFIG, _agent_config(context, host), mode=0o600, secret=True),
         *_agent_code(),
     ]
     if Role.CONTROLLER in host.roles:
         certificate, key = certificates.leaf(context.secrets, cloud.name, f"etcd-client.{host.name}", [host.management])
         files += [
+            File(SOCKET_UNIT, _socket_unit(host)),
             File(f"{ETC}/etcd-client.pem", certificate),
             File(f"{ETC}/etcd-client.key", key, mode=0o600, secret=True),
         ]
@@ -126,10 +127,30 @@ ExecStart=/sbin/sysctl --quiet --load={SYSCTL}
 WantedBy=multi-user.target
 """
 
-_AGENT_UNIT = f"""{HEADER}[Unit]
+SOCKET_UNIT = f"{UNIT_DIRECTORY}/stockade-agent.socket"
+
+
+def _socket_unit(host: Host) -> str:
+    return f"""{HEADER}[Unit]
+Description=Questions to Stockade's agent, which wait while it restarts
+
+[Socket]
+ListenStream={host.management}:{AGENT_PORT}
+ListenStream={host.management}:{PROXY_PORT}
+FreeBind=yes
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def _agent_unit(host: Host) -> str:
+    # Restarted with its sockets, which systemd does not open under a running service.
+    sockets = "Requires=stockade-agent.socket\n" if Role.CONTROLLER in host.roles else ""
+    return f"""{HEADER}[Unit]
 Description=Stockade's agent
 After=network-online.target stockade-sysctl.service
-StartLimitIntervalSec=0
+{sockets}StartLimitIntervalSec=0
 
 [Service]
 Environment=PYTHONPATH={LIBRARY} PYTHONDONTWRITEBYTECODE=1
@@ -156,6 +177,7 @@ SERVICE = Service(
     directories=(Directory(ETC), Directory("/var/lib/stockade", mode=0o711)),
     units=(
         Unit("stockade-sysctl", reads=(SYSCTL, unit_path("stockade-sysctl")), oneshot=True),
+        Unit("stockade-agent.socket", reads=(SOCKET_UNIT,), roles=frozenset({Role.CONTROLLER})),
         Unit(
             "stockade-agent",
             reads=(AGENT_CONFIG, unit_path("stockade-agent"), *(file.path for file in _agent_code())),

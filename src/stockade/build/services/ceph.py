@@ -254,5 +254,6 @@ OSD = Service(
     units=(Unit("ceph-osd.target", reads=(CONFIG, dropin_path("ceph-osd@"))),),
     resources=lambda context, host: (*_osds(context, host), *_pools(context, host)),
     health=_osd_health,
+    may_stop=lambda _context: (Check("data without this host's OSDs", "ceph_may_stop"),),
     quorum=True,
 )

@@ -11,7 +11,7 @@ from stockade.build.model import Backend, Check, Database, Directory, Endpoint, 
 from stockade.build.services.ceph import CONFIG as CEPH_CONFIG
 from stockade.build.services.ceph import client_files
 from stockade.build.services.keystone import admin
-from stockade.build.uwsgi import GRACE_S, daemon_unit, unit_path, uwsgi_api
+from stockade.build.uwsgi import GRACE_S, STEADY_S, daemon_unit, unit_path, uwsgi_api
 from stockade.cloud.model import Host, Role, names
 
 CONFIG = "/etc/cinder/cinder.conf"
@@ -111,6 +111,7 @@ def _health(context: Context) -> Sequence[Check]:
             {"url": context.internal_url(PORT, "/healthcheck")},
             Where.ONE,
         ),
+        Check("cinder daemons", "unit_active", {"units": ["cinder-scheduler", "cinder-volume"], "steady_s": STEADY_S}),
         Check(
             "cinder services",
             "agents_alive",

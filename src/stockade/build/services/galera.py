@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stockade.build.context import Context
+from stockade.build.context import DATABASE_BACKEND, Context
 from stockade.build.ini import HEADER
 from stockade.build.model import Check, File, Service, Start, Unit
 from stockade.build.uwsgi import dropin_path
@@ -91,7 +91,7 @@ SERVICE = Service(
     after=("base",),
     packages=("mariadb-server", "mariadb-backup", "galera-4", "socat", "python3-pymysql"),
     files=_files,
-    units=(Unit("mariadb", reads=(CONFIG, dropin_path("mariadb")), start=Start.AGENT),),
+    units=(Unit("mariadb", reads=(CONFIG, dropin_path("mariadb")), start=Start.AGENT, backend=DATABASE_BACKEND),),
     health=_health,
     quorum=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stockade.build import certificates
-from stockade.build.context import AGENT_PORT, DATABASE_PORT, MONITOR_PORT, PROXY_PORT, Context
+from stockade.build.context import AGENT_PORT, DATABASE_BACKEND, DATABASE_PORT, MONITOR_PORT, PROXY_PORT, Context
 from stockade.build.ini import HEADER
 from stockade.build.model import Backend, Check, Directory, File, Resource, Service, Unit, Where
 from stockade.build.uwsgi import dropin_path
@@ -35,9 +35,12 @@ def _files(context: Context, host: Host) -> Sequence[File]:
 def _certificate(context: Context) -> str:
     cloud = context.cloud
     if cloud.certificate and cloud.certificate_key:
-        return cloud.certificate.read_text() + cloud.certificate_key.read_text()
+        # A PEM file may lack its last line's end, and two joined without one load nowhere.
+        return "\n".join(part.read_text().strip() for part in (cloud.certificate, cloud.certificate_key)) + "\n"
     names = [] if cloud.external_name == str(cloud.external_vip) else [cloud.external_name]
-    certificate, key = certificates.leaf(context.secrets, cloud.name, "external", [cloud.external_vip], names)
+    certificate, key = certificates.leaf(
+        context.secrets, cloud.name, "external", [cloud.external_vip], names, client=False
+    )
     return certificate + (context.secrets.text("tls.ca.certificate") or "") + key
 
 
@@ -51,6 +54,8 @@ def _global(context: Context) -> str:
     log stderr format short daemon notice
     stats socket /run/haproxy/admin.sock mode 600 level admin
     stats timeout 2m
+    # A worker from before a reload checks no servers any more: its database sessions would outlive their server.
+    hard-stop-after 30s
     ssl-default-bind-options ssl-min-ver TLSv1.2
     # Checks of one server must not all fall on the same instant.
     spread-checks 10
@@ -86,7 +91,7 @@ def _database(context: Context, _host: Host) -> str:
     """One writer: the same first server everywhere, the others stand by. No session may outlive its server."""
     single = context.cloud.writers is Writers.ONE
     lines = [
-        "listen database",
+        f"listen {DATABASE_BACKEND}",
         f"    bind 127.0.0.1:{DATABASE_PORT}",
         "    mode tcp",
         # Above the pools' recycle time, or idle pooled connections would be cut.
@@ -144,7 +149,7 @@ def _api(context: Context, backend: Backend) -> str:
 
 def _resources(context: Context, _host: Host) -> Sequence[Resource]:
     controllers = [host.name for host in context.cloud.controllers]
-    wanted = {backend.name: controllers for backend in backends(context)} | {"database": controllers}
+    wanted = {backend.name: controllers for backend in backends(context)} | {DATABASE_BACKEND: controllers}
     return (Resource("servers in rotation", "haproxy", {"backends": wanted}, Where.EACH),)
 
 

@@ -88,6 +88,7 @@ def _health(context: Context) -> Sequence[Check]:
     return (
         Check("keepalived", "unit_active", {"units": ["keepalived"]}),
         Check("internal VIP", "vip_held", {"address": str(context.cloud.internal_vip)}),
+        Check("external VIP", "vip_held", {"address": str(context.cloud.external_vip)}),
     )
 
 

@@ -89,6 +89,12 @@ def _health(context: Context) -> Sequence[Check]:
             {"url": context.internal_url(PORT, "/healthcheck")},
             Where.ONE,
         ),
+        Check(
+            "keystone for users",
+            "http_answers",
+            {"url": f"https://{context.cloud.external_vip}:{PORT}/healthcheck"},
+            Where.ONE,
+        ),
         Check("keystone", "unit_active", {"units": ["keystone"]}),
         Check("token keys", "fernet_current"),
     )

@@ -11,7 +11,7 @@ from stockade.build.services import neutron
 from stockade.build.services.base import OSLO_MESSAGING
 from stockade.build.services.keystone import admin
 from stockade.build.services.nova import METADATA_PORT
-from stockade.build.uwsgi import daemon_unit, unit_path
+from stockade.build.uwsgi import STEADY_S, daemon_unit, unit_path
 from stockade.cloud.model import Host, Plane, Role, Segmentation, names
 
 CONFIG = neutron.CONFIG
@@ -150,14 +150,16 @@ def _network_files(context: Context, _host: Host) -> Sequence[File]:
 
 
 def _health(_context: Context) -> Sequence[Check]:
-    return (Check("open vswitch agent", "unit_active", {"units": ["openvswitch-switch", AGENT_UNIT]}),)
+    return (
+        Check("open vswitch agent", "unit_active", {"units": ["openvswitch-switch", AGENT_UNIT], "steady_s": STEADY_S}),
+    )
 
 
 def _network_health(context: Context) -> Sequence[Check]:
     everyone, controllers = list(names(context.cloud.hosts)), list(names(context.cloud.controllers))
     expected = {AGENT_UNIT: everyone} | dict.fromkeys(NETWORK_UNITS, controllers)
     return (
-        Check("network agent daemons", "unit_active", {"units": list(NETWORK_UNITS)}),
+        Check("network agent daemons", "unit_active", {"units": list(NETWORK_UNITS), "steady_s": STEADY_S}),
         Check(
             "network agents",
             "agents_alive",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stockade.build.context import Context
+from stockade.build.context import ETC, Context
 from stockade.build.ini import HEADER, reasoned, section
 from stockade.build.model import Check, Directory, File, Resource, Service, Start, Unit, Where
 from stockade.build.services import nova
@@ -14,6 +14,8 @@ from stockade.build.services.keystone import admin
 from stockade.build.uwsgi import daemon_unit, dropin_path, unit_path
 from stockade.cloud.model import Host, Role, names
 
+HOLD = f"{ETC}/hold-compute"
+"""While it is there the agent does not start a compute's units."""
 CONFIG = "/etc/nova/nova-compute.conf"
 """Complete, and not nova.conf: a host may be controller and compute at once."""
 SECRETS = {"nova": "libvirt.secret.nova", "cinder": "libvirt.secret"}
@@ -111,7 +113,9 @@ _SECRET = """<secret ephemeral='no' private='yes'>
 
 
 def _health(_context: Context) -> Sequence[Check]:
-    return (Check("nova-compute", "unit_active", {"units": ["libvirtd", "nova-compute"]}, timeout_s=240),)
+    return (
+        Check("nova-compute", "unit_active", {"units": ["libvirtd", "nova-compute"], "unless": HOLD}, timeout_s=240),
+    )
 
 
 SERVICE = Service(

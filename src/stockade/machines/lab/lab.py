@@ -48,7 +48,11 @@ class LabMachines:
         self._bmcs: dict[str, RedfishBmc] = {}
 
     async def up(self, progress: Progress) -> int:
-        """Make every machine of the cloud exist, be on and answer SSH; return how many were changed."""
+        """Make every machine of the cloud exist, be on and answer SSH; return how many were changed.
+
+        Raises LabError if the cloud of this name is one of servers.
+        """
+        self._refuse_servers()
         # Threads of its own, ended before it returns: a thread keeps the network namespace it was started in.
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="lab-up") as pool:
             lock = self._lock()
@@ -79,7 +83,11 @@ class LabMachines:
         return self._bmcs[host.name]
 
     async def down(self, *, purge: bool, progress: Progress) -> None:
-        """Stop all machines, also those no longer in the file; with `purge`, leave nothing of the lab."""
+        """Stop all machines, also those no longer in the file; with `purge`, leave nothing of the lab.
+
+        Raises LabError if the cloud of this name is one of servers.
+        """
+        self._refuse_servers()
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="lab-down") as pool:
             lock = self._lock()
             await _in(pool, lock.acquire)
@@ -232,6 +240,14 @@ class LabMachines:
         group.remove()
         for leftover in ("faults", "unplugged"):
             shutil.rmtree(self.paths.run / leftover, ignore_errors=True)
+
+    def _refuse_servers(self) -> None:
+        # A copy of a cloud file with `machines: lab` in it must neither use nor delete the secrets of the original.
+        if (self.paths.state / "secrets.json").exists() and not self.paths.lab.exists():
+            raise LabError(
+                f"{self.paths.state} holds the secrets of a cloud that was not built on lab machines\n"
+                "  next: give the lab's cloud file another `name`"
+            )
 
     def _purge(self) -> None:
         # With the machines gone, the secrets, certificates and keys of their cloud are of no use to anyone.
