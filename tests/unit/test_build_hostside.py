@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 import stockade.build.hostside
-from stockade.build.hostside import ceph, checks, haproxy, hardware, ovs, packages, rabbit, shell, units
+from stockade.build.hostside import ceph, checks, haproxy, hardware, ovs, packages, preflight, rabbit, shell, units
 from stockade.build.remote import call
 from stockade.errors import BuildError
 from stockade.machines.base import Completed
@@ -725,3 +725,27 @@ def test_kvm_works_where_a_kernel_gets_to_its_end(
     monkeypatch.setattr(hardware, "KERNELS", tmp_path)
     (tmp_path / "vmlinuz-6").touch()
     assert hardware._kernel_runs() is works
+
+
+@pytest.mark.parametrize(
+    ("child", "running", "said"),
+    [
+        ("ceph--1a2b-osd--block--8f5e--11f0", "8f5e-11f0", ""),
+        (
+            "ceph--1a2b-osd--block--8f5e--11f0",
+            "0000-0000",
+            "has partitions or volumes: ceph--1a2b-osd--block--8f5e--11f0",
+        ),
+        ("sdb1", "8f5e-11f0", "has partitions or volumes: sdb1"),
+    ],
+)
+def test_a_disk_with_anothers_osd_is_not_free(
+    child: str, running: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ceph-3").mkdir()
+    (tmp_path / "ceph-3" / "fsid").write_text(f"{running}\n")
+    monkeypatch.setattr(preflight, "OSDS", tmp_path)
+    monkeypatch.setattr(Path, "is_block_device", lambda _path: True)
+    listed = {"blockdevices": [{"name": "sdb", "fstype": None, "children": [{"name": child}]}]}
+    monkeypatch.setattr(shell, "run", lambda _argv: json.dumps(listed))
+    assert preflight._disk("/dev/sdb") == said

@@ -16,7 +16,7 @@ _CERTIFICATE, _KEY = ("tls", "certificate"), ("tls", "key")
 
 
 def tls_wrongs(tls: TlsSection, place: Place) -> list[Wrong]:
-    """What is wrong with the files that `tls` names. Their dates are for `preflight` to judge."""
+    """What is wrong with the files that `tls` names. Not their dates: the file is judged alike on every day."""
     wrongs: list[Wrong] = []
     certificate = _certificate(tls.certificate, place, wrongs) if tls.certificate else None
     key = _key(tls.key, place, wrongs) if tls.key else None

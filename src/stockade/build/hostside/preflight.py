@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import shell
+from .ceph import OSDS
 
 Json = dict[str, Any]
 VRRP_PROTOCOL = 112
@@ -51,11 +52,12 @@ def _disk(disk: str) -> str:
     ][0]
     if report.get("children"):
         names = ", ".join(child["name"] for child in report["children"])
-        return (
-            ""
-            if all("ceph" in child["name"] for child in report["children"])
-            else f"has partitions or volumes: {names}"
+        # The device mapper doubles the dashes of a volume's name, which ends with the OSD's id.
+        mine = {path.read_text().strip() for path in OSDS.glob("ceph-*/fsid")}
+        known = all(
+            any(child["name"].replace("--", "-").endswith(fsid) for fsid in mine) for child in report["children"]
         )
+        return "" if known else f"has partitions or volumes: {names}"
     return f"holds a {report['fstype']} file system" if report.get("fstype") else ""
 
 
