@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cloud_user
@@ -45,16 +47,16 @@ def test_power_cut_of_a_controller(cloud: Cloud, number: int) -> None:
             figures["every_api_again_s"] = time.monotonic() - cut_at
             poll("traffic through the router", lambda: traffic.last_ok_at > cut_at, timeout_s=SETTLE_S, every_s=0.2)
             poll("the bound", lambda: time.monotonic() - cut_at > SETTLE_S, timeout_s=2 * SETTLE_S)
-            for name, operation in (
-                ("token", lambda: cloud_user.token(model)),
-                ("image", lambda: cloud_user.download(model)),
-                ("volume", lambda: cloud_user.volume_and_delete(model)),
-                ("boot", lambda: cloud_user.boot_and_delete(model)),
-                ("ping", lambda: pytest.fail("no answer") if not cloud_user.ping(address) else None),
-            ):
-                began = time.monotonic()
-                cloud.user(operation, timeout_s=300)
-                figures[f"{name}_s"] = time.monotonic() - began
+            operations: dict[str, Callable[[], object]] = {
+                "token": lambda: cloud_user.token(model),
+                "image": lambda: cloud_user.download(model),
+                "volume": lambda: cloud_user.volume_and_delete(model),
+                "boot": lambda: cloud_user.boot_and_delete(model),
+                "ping": lambda: pytest.fail("no answer") if not cloud_user.ping(address) else None,
+            }
+            with ThreadPoolExecutor(len(operations)) as pool:
+                begun = {name: pool.submit(_timed, cloud, operation) for name, operation in operations.items()}
+                figures |= {f"{name}_s": each.result() for name, each in begun.items()}
         page = cloud.user(lambda: cloud_user.page(address))
         assert page.writer.last > counted
         assert page.writer.gaps == 0
@@ -70,6 +72,13 @@ def test_power_cut_of_a_controller(cloud: Cloud, number: int) -> None:
         finally:
             record("power cut", **figures)
     assert cloud.plan() == []
+
+
+def _timed(cloud: Cloud, operation: Callable[[], object]) -> float:
+    """Seconds that a user's operation took."""
+    began = time.monotonic()
+    cloud.user(operation, timeout_s=300)
+    return time.monotonic() - began
 
 
 @dataclass(frozen=True)
