@@ -432,7 +432,7 @@ class Makers:
 
     def make_mgr_module(self, _rng: random.Random) -> Deviation:
         """A module is on that was switched off."""
-        return self._ceph("module on", "settings", "mgr module iostat is on", "mgr module enable iostat")
+        return self._ceph("module on", "settings", "mgr module iostat is on", "mgr module enable iostat --force")
 
 
 def batches(makers: Makers, rng: random.Random, count: int, size: int) -> Iterator[Sequence[Deviation]]:

@@ -12,7 +12,8 @@ from . import shell
 Json = dict[str, Any]
 DIRECTORY = Path("/etc/systemd/system")
 MARKERS = Path("/var/lib/stockade/applied")
-PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "NeedDaemonReload")
+PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState")
+_ENV = {**os.environ, "SYSTEMCTL_SKIP_SYSV": "1"}
 START_TIMEOUT_S = 960
 """Longer than any unit may take to be ready: mariadb.service, which may copy a whole database, has 900 s."""
 
@@ -28,11 +29,18 @@ def describe(names: Sequence[str]) -> dict[str, Json]:
             "load": block.get("LoadState", ""),
             "active": block.get("ActiveState", ""),
             "sub": block.get("SubState", ""),
-            "enabled": block.get("UnitFileState", ""),
+            "enabled": enabled,
             "marker": marker(name),
         }
-        for name, block in zip(names, blocks, strict=True)
+        for name, block, enabled in zip(names, blocks, _enabled(names), strict=True)
     }
+
+
+def _enabled(names: Sequence[str]) -> list[str]:
+    """Whether each starts at boot, from the links on disk: `show` tells what the manager knew at its last reload."""
+    argv = ["systemctl", "is-enabled", *map(_full, names)]
+    # Returns non-zero when none is, and prints them all the same.
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=_ENV, check=False).stdout.splitlines()
 
 
 def masked(names: Sequence[str]) -> dict[str, bool]:
@@ -94,9 +102,8 @@ def unmask(name: str) -> None:
 
 def enable(name: str, *, at_boot: bool) -> None:
     """Let systemd start the unit at boot, or not. Debian's init scripts are left out of it."""
-    env = {**os.environ, "SYSTEMCTL_SKIP_SYSV": "1"}
     # The manager need not read everything anew for a link that matters at boot: on a new host that costs a minute.
-    shell.run(["systemctl", "enable" if at_boot else "disable", "--quiet", "--no-reload", _full(name)], env=env)
+    shell.run(["systemctl", "enable" if at_boot else "disable", "--quiet", "--no-reload", _full(name)], env=_ENV)
 
 
 def act(verb: str, name: str) -> None:
