@@ -235,11 +235,18 @@ class Makers:
 
     # Identity.
 
-    def _identity(self, kind: str, subject: str, needle: str, act: Callable[[Any], object]) -> Deviation:
+    def _identity(
+        self,
+        kind: str,
+        subject: str,
+        needle: str,
+        act: Callable[[Any], object],
+        follows: frozenset[tuple[str, str]] = frozenset(),
+    ) -> Deviation:
         def work(cloud: Cloud) -> None:
             cloud.user(lambda: act(cloud_user.connect(cloud.model).identity))
 
-        return Deviation(kind, self.first, f"identity of {subject}", needle, work)
+        return Deviation(kind, self.first, f"identity of {subject}", needle, work, follows)
 
     def _account(self, rng: random.Random) -> tuple[str, str]:
         service = rng.choice(self.accounts)
@@ -251,6 +258,13 @@ class Makers:
         return self._identity(
             "deleted user", service, f"user {account} is missing",
             lambda keystone: keystone.delete_user(keystone.find_user(account)),
+            frozenset(
+                (host, unit.name)
+                for host in self.cloud.controllers
+                if (stage := self.prepared.bundles[host].stage(service))
+                for unit in stage.units
+                if unit.backend
+            ),
         )  # fmt: skip
 
     def make_disabled_user(self, rng: random.Random) -> Deviation:

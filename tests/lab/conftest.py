@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator, Iterator
 from typing import TypeVar
 
 import cloud_measure
@@ -128,6 +128,8 @@ def lab(small_lab: Lab) -> Iterator[Lab]:
     small_lab.faults.heal()
 
 
+LOOKING = frozenset(f"test_cloud_{name}.py" for name in ("build", "config", "use", "ssh"))
+"""Tests that leave the cloud as healthy as they find it, unless they fail."""
 CLOUD_TESTS = ("build", "config", "use", "ssh", "loss", "drift", "kill", "change")
 """The cloud is built, looked at, used, and then broken: in this order, after the tests of the lab machines."""
 
@@ -166,8 +168,23 @@ def built() -> Iterator[BuiltCloud]:
         handle.ok("down", timeout_s=300)
 
 
+_doubtful: list[str] = []
+"""Tests that may have left the cloud otherwise than healthy."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember what may have broken the cloud: a status before each test that only looks would cost minutes."""
+    report = yield
+    if report.failed or (report.when == "call" and item.path.name not in LOOKING):
+        _doubtful.append(item.nodeid)
+    return report
+
+
 @pytest.fixture
 def cloud(built: BuiltCloud) -> BuiltCloud:
-    """The cloud, healthy, so that one test's failure is not the next one's."""
-    built.heal()
+    """The cloud, healthy, so that one test's failure is not the next one's. (`up` has just ended so.)"""
+    if _doubtful:
+        built.heal()
+        _doubtful.clear()
     return built

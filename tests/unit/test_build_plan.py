@@ -307,3 +307,16 @@ class TestMarker:
                 for unit in each.units:
                     assert {*unit.reads, *unit.reloads} <= paths, unit.name
                     assert unit.reads or unit.name in without, unit.name
+
+
+def test_apis_begin_anew_when_their_user_was_deleted() -> None:
+    """Keystone answers the old user's token with 404, which the API would take for a fault of its callers."""
+    bundles = rendered("lab")
+    found = {host: perfect(bundle) for host, bundle in bundles.items()}
+    found["ctl1"]["resources"]["nova/identity of nova"] = ["user nova is missing"]
+    restarts = {(each.host, each.subject) for each in plan(bundles, found).changes if each.verb == "restart"}
+    apis = {"nova-api", "nova-api-metadata", "nova-novncproxy"}
+    assert restarts == {(host, unit) for host in ("ctl1", "ctl2", "ctl3") for unit in apis}
+    found["ctl2"]["units"]["nova-api"]["active"] = "failed"
+    verbs = {(each.host, each.verb) for each in plan(bundles, found).changes if each.subject == "nova-api"}
+    assert verbs == {("ctl1", "restart"), ("ctl2", "start"), ("ctl3", "restart")}

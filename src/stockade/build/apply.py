@@ -125,13 +125,21 @@ class Applier:
         await self._everywhere(self._prepare(stage) for stage in at_once)
         await self._everywhere(self._start(stage) for stage in at_once)
         await self._everywhere(self._finish(stage) for stage in at_once)
-        await self._gate(service)
+        if service.quorum or not rolling:
+            await self._gate(service)
+        else:
+            # Only what was touched: what is wrong with the whole may be what the rest of the change mends.
+            await self._everywhere(
+                self._wait(stage.host, [check for check in stage.checks if check.where is Where.EACH])
+                for stage in at_once
+            )
         for host in rolling:
             async with self._rolling:
                 if self._failed.is_set():
                     return
-                # Minutes may have passed while others had their turn: what was healthy then need not be now.
-                await self._gate(service)
+                if service.quorum:
+                    # Minutes may have passed while others had their turn: what was healthy then need not be now.
+                    await self._gate(service)
                 await self._one_by_one(service, host, stages[host])
                 await self._gate(service)
 

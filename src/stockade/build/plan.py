@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,13 +89,17 @@ def marker(unit: Unit, files: Mapping[str, File]) -> str:
 def plan(bundles: Bundles, facts: Mapping[str, Facts]) -> Plan:
     """Everything that differs, host by host. Each host is compared with its own facts only."""
     changes: list[Change] = []
+    renewed = _renewed_accounts(bundles, facts)
     for host, bundle in bundles.items():
         known: dict[str, File] = {}
         for stage in bundle.stages:
             known |= {file.path: file for file in stage.files}
         earlier: set[str] = set()
         for stage in bundle.stages:
-            changes += _stage_changes(host, stage, known, facts[host], earlier)
+            found = _stage_changes(host, stage, known, facts[host], earlier)
+            if stage.service in renewed:
+                found += _restarts_for_new_account(host, stage, facts[host], found)
+            changes += found
             earlier |= {file.path for file in stage.files}
             if stage.service == MASK_STAGE:
                 changes += [
@@ -104,6 +108,31 @@ def plan(bundles: Bundles, facts: Mapping[str, Facts]) -> Plan:
                     if facts[host]["masked"].get(name) is False
                 ]
     return Plan(tuple(changes))
+
+
+def _renewed_accounts(bundles: Bundles, facts: Mapping[str, Facts]) -> frozenset[str]:
+    """Services whose Keystone user is gone and will be made anew, under another id."""
+    return frozenset(
+        stage.service
+        for host, bundle in bundles.items()
+        for stage in bundle.stages
+        for each in (*stage.before_start, *stage.resources)
+        if each.program == "identity"
+        and each.desired.get("account")
+        and f"user {each.desired['account']['name']} is missing"
+        in facts[host]["resources"].get(resource_key(stage, each), [])
+    )
+
+
+def _restarts_for_new_account(host: str, stage: Stage, facts: Facts, found: Sequence[Change]) -> list[Change]:
+    """Keystone answers a token of a user who is gone with 404, and keystonemiddleware takes that for a fault of its own
+    caller's token: an API would refuse everybody until its token of the old user ends. So APIs begin anew."""
+    concerned = {change.subject for change in found if change.kind == "unit" and change.verb}
+    return [
+        Change(host, stage.service, "unit", unit.name, f"{unit.name} has a token of the user who is gone", "restart")
+        for unit in stage.units
+        if unit.backend and unit.name not in concerned and facts["units"].get(unit.name, {}).get("active") == "active"
+    ]
 
 
 def _stage_changes(host: str, stage: Stage, known: Mapping[str, File], facts: Facts, earlier: set[str]) -> list[Change]:

@@ -13,6 +13,7 @@ import click
 from rich.markup import escape
 
 from stockade.build.engine import Engine, Prepared
+from stockade.build.model import Answer
 from stockade.build.report import summary
 from stockade.cli.common import EXIT_DEGRADED, cloud_argument, err, leave, out, reachable, read_cloud, run
 from stockade.cli.progress import Screen
@@ -105,19 +106,22 @@ def up(file: Path | None) -> None:
         machines.attach()
         engine = Engine(cloud, machines, screen)
 
-        async def work() -> tuple[int, int, bool]:
+        async def work() -> tuple[int, int, tuple[Answer, ...]]:
             prepared = await engine.prepare()
             applied = await engine.apply(prepared)
             answers = await engine.settle()
-            return len(prepared.plan.changes), applied.restarts, all(answer.ok for answer in answers)
+            return len(prepared.plan.changes), applied.restarts, answers
 
-        changes, restarts, healthy = run(machines, work)
+        changes, restarts, answers = run(machines, work)
     took = time.monotonic() - started
+    wrong = [answer for answer in answers if not answer.ok]
     out.print(
-        f"{_count(changes)}, {restarts} restarts, {took:.0f} s; the cloud is {'healthy' if healthy else 'degraded'}"
+        f"{_count(changes)}, {restarts} restarts, {took:.0f} s; the cloud is {'degraded' if wrong else 'healthy'}"
     )
-    if not healthy:
-        out.print("`stockade status` says what is missing")
+    for answer in wrong:
+        out.print(escape(f"  {answer.host}: {answer.name}: {answer.text}"))
+    if wrong:
+        out.print("`stockade status` says when that has changed; `stockade up` tries again")
         leave(EXIT_DEGRADED)
 
 
