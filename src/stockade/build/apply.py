@@ -122,6 +122,10 @@ class Applier:
         if interrupted and not service.quorum:
             rolling = await self._serving(service, interrupted)
         at_once = [stage for host, stage in stages.items() if host not in rolling]
+        if not service.quorum:
+            # Killed between the first host's change and the last one's restart, the next run must know of the restart
+            # though nothing else may tell: an account made anew is the same account to whoever looks.
+            await self._everywhere(self._forget(stages[host]) for host in rolling)
         await self._everywhere(self._prepare(stage) for stage in at_once)
         await self._everywhere(self._start(stage) for stage in at_once)
         await self._everywhere(self._finish(stage) for stage in at_once)
@@ -216,6 +220,13 @@ class Applier:
             before=[_resource(each) for each in stage.before_start if each.name in wanted["resource"]],
         )
         await self._do(stage.host, step)
+
+    async def _forget(self, stage: Stage) -> None:
+        """Markers of units that will restart."""
+        changes = self._plan.of(stage.host, stage.service)
+        await self._do(
+            stage.host, _Step(stage.service, stale=[each.subject for each in changes if each.verb == "restart"])
+        )
 
     async def _start(self, stage: Stage) -> None:
         """Units, started, restarted or reloaded."""
