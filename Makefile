@@ -32,7 +32,7 @@ test: lint types  ## lint, types, unit, golden and property tests: minutes, no r
 	$(BIN)/pytest -m 'not lab and not full' tests
 
 test-lab: $(STAMP)  ## build the lab cloud and break every mechanism once: under an hour (root)
-	timeout 3120 $(BIN)/pytest -m 'lab and not full' --timeout=1800 --durations=12 tests/lab
+	timeout 4200 $(BIN)/pytest -m 'lab and not full' --timeout=1800 --durations=12 tests/lab
 
 test-lab-full: $(STAMP)  ## the long campaigns, resumable, results below docs/proof (root)
 	$(BIN)/pytest -m full --timeout=36000 tests/lab
