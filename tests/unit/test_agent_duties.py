@@ -63,6 +63,7 @@ def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, P
     directories = {name: tmp_path / name for name in keys.DIRECTORIES}
     monkeypatch.setattr(keys, "DIRECTORIES", directories)
     monkeypatch.setattr(keys, "STATE", tmp_path / "keys.json")
+    monkeypatch.setattr(keys, "LOCK", tmp_path / "keys.lock")
     monkeypatch.setattr(keys, "OWNER", getpass.getuser())
     return directories
 
