@@ -20,12 +20,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from build_world import CLOUDS
 
+from stockade.agent import grant
 from stockade.build import certificates
 from stockade.build.clients import write_clouds_yaml
+from stockade.build.context import DATABASE_BACKEND
+from stockade.build.hostside import checks, haproxy
 from stockade.build.ini import HEADER, reasoned, render, section
 from stockade.build.model import Answer
 from stockade.build.report import HOLDS, summary, with_vips
 from stockade.build.secrets import Secrets
+from stockade.build.services import nova_compute
 from stockade.cloud import paths
 from stockade.errors import StockadeError, UsageError
 
@@ -334,3 +338,10 @@ def test_a_vip_has_exactly_one_holder(holders: tuple[str, ...], wrong: list[str]
     judged = with_vips(answers)
     assert [answer.text for answer in judged if not answer.ok] == wrong
     assert judged[:3] == tuple(answers)
+
+
+def test_words_shared_with_programs_that_cannot_import_them() -> None:
+    """The host side and the agent stand alone, so these are written twice."""
+    assert haproxy.DATABASE == DATABASE_BACKEND
+    assert str(grant.HOLD) == nova_compute.HOLD
+    assert f'"{HOLDS}"' in Path(checks.__file__).read_text()
