@@ -66,6 +66,13 @@ class Up:
         return self.ran.seconds
 
 
+def summary(ran: Ran) -> Up:
+    """What `up` says of itself in its last line."""
+    said = _SUMMARY.search(ran.stdout)
+    assert said, str(ran)
+    return Up(ran, int(said[2] or 0), int(said[3]), said[5] == "healthy")
+
+
 class Cloud:
     """One cloud file and the cloud that stands for it."""
 
@@ -123,9 +130,7 @@ class Cloud:
         """`stockade up`, which must end with a healthy cloud."""
         ran = self.run("up", file=file, timeout_s=UP_TIMEOUT_S)
         assert ran.returncode == 0, str(ran)
-        said = _SUMMARY.search(ran.stdout)
-        assert said, str(ran)
-        return Up(ran, int(said[2] or 0), int(said[3]), said[5] == "healthy")
+        return summary(ran)
 
     def plan(self, file: Path | None = None) -> list[Change]:
         """What `stockade plan --json` lists."""

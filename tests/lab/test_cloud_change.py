@@ -35,9 +35,15 @@ def _edited(cloud: Cloud, place: Path, **sections: object) -> Path:
     return place
 
 
-def test_one_option_restarts_what_reads_it_one_controller_at_a_time(cloud: Cloud, tmp_path: Path) -> None:
-    model = cloud.model
-    file = _edited(cloud, tmp_path / "option.yaml", options={"nova": {"DEFAULT": {"max_concurrent_builds": 9}}})
+@pytest.fixture
+def optioned(cloud: Cloud, tmp_path: Path) -> Iterator[Path]:
+    """The cloud file with one option more; afterwards the packaged file counts again."""
+    yield _edited(cloud, tmp_path / "option.yaml", options={"nova": {"DEFAULT": {"max_concurrent_builds": 9}}})
+    cloud.up()
+
+
+def test_one_option_restarts_what_reads_it_one_controller_at_a_time(cloud: Cloud, optioned: Path) -> None:
+    model, file = cloud.model, optioned
     bundles = cloud.prepare().bundles
     written = {(host, OPTION[host[:3]]) for host in cloud.hosts}
     expected = {(host, unit) for host, path in written for unit in cloud_units.readers(bundles[host], [path])}
@@ -71,9 +77,6 @@ def test_one_option_restarts_what_reads_it_one_controller_at_a_time(cloud: Cloud
     assert tokens.sent > 5
     assert servers.sent > 5
     assert (tokens.failures, servers.failures) == ([], [])
-    # Back again, with the packaged file.
-    cloud.up()
-    assert cloud.plan() == []
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from stockade.build.services.keystone import PORT
 from stockade.cloud.model import Cloud
 from stockade.cloud.paths import state_dir
 from stockade.errors import UsageError
+from stockade.files import write_whole
 
 
 def ca_path(cloud: Cloud) -> Path:
@@ -43,7 +43,7 @@ def admin_auth(cloud: Cloud) -> dict[str, Any]:
     }
     if cloud.certificate is None:
         ca = ca_path(cloud)
-        ca.write_text(certificates.authority(secrets, cloud.name))
+        write_whole(ca, certificates.authority(secrets, cloud.name))
         entry["cacert"] = str(ca)
     return entry
 
@@ -53,8 +53,5 @@ def write_clouds_yaml(cloud: Cloud) -> Path:
     path = state_dir(cloud.name) / "clouds.yaml"
     text = StringIO()
     YAML().dump({"clouds": {cloud.name: admin_auth(cloud)}}, text)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(descriptor, 0o600)  # also where it was there already
-        file.write(text.getvalue())
+    write_whole(path, text.getvalue(), 0o600)
     return path

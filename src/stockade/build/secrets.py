@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import string
 import struct
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stockade.errors import StockadeError
+from stockade.files import write_whole
 
 _ALPHABET = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 32
@@ -48,16 +48,7 @@ class Secrets:
         """Write the file, atomically and only if something was added."""
         if self._path is None or self._values == self._saved:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self._path.with_suffix(".new")
-        # Made anew: the mode counts for new files only.
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(self._values, file, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        write_whole(self._path, json.dumps(self._values, indent=1, sort_keys=True), 0o600)
         self._saved = dict(self._values)
 
     def password(self, name: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stockade.cloud.model import Plane
 from stockade.errors import LabError
+from stockade.files import write_whole
 from stockade.machines.lab import network
 from stockade.machines.lab.bmc import Troubled
 from stockade.machines.lab.machine import Machine
@@ -101,10 +102,7 @@ class Faults:
     def trouble_bmc(self, host: str, how: BmcTrouble) -> None:
         """Make the BMC of `host` fail in the way of `how`."""
         file = Troubled(self._spec(host)).file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_suffix(".new")
-        half.write_text(how.value)
-        half.rename(file)
+        write_whole(file, how.value)
 
     def active(self) -> tuple[str, ...]:
         """Every fault in force, in words."""

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable
 
 from stockade.errors import LabError
+from stockade.files import write_whole
 from stockade.machines.lab import cgroup, netns
 from stockade.machines.lab.disk import is_mount_point, unmount
 from stockade.machines.lab.image import KEYRING
@@ -53,7 +54,7 @@ def ensure(say: Callable[[str], None]) -> None:
     if not _RECORD.exists():
         STATE_ROOT.mkdir(parents=True, exist_ok=True)
         before = {"run_netns_was_mounted": is_mount_point(NETNS), "run_netns_existed": NETNS.is_dir()}
-        _RECORD.write_text(json.dumps(before) + "\n")
+        write_whole(_RECORD, json.dumps(before) + "\n")
 
 
 def missing_packages() -> tuple[str, ...]:

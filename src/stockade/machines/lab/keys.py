@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import secrets
 from collections.abc import Iterable
 from ipaddress import IPv4Address
@@ -14,21 +13,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+from stockade.files import write_whole
 from stockade.machines.lab.paths import LabPaths
 
 USER = "admin"
 _YEARS_10 = datetime.timedelta(days=3650)
 _SKEW = datetime.timedelta(days=1)
-
-
-def write_private(file: Path, content: bytes) -> None:
-    """Write a file only root can read, in whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    half = file.with_name(f".{file.name}.{os.getpid()}")
-    fd = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as stream:
-        stream.write(content)
-    half.rename(file)
 
 
 def ensure_ssh_key(file: Path, comment: str) -> str:
@@ -40,10 +30,10 @@ def ensure_ssh_key(file: Path, comment: str) -> str:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
-        write_private(file, pem)
+        write_whole(file, pem, 0o600)
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     line = f"{public.decode()} {comment}"
-    (file.with_name(file.name + ".pub")).write_text(line + "\n")
+    write_whole(file.with_name(file.name + ".pub"), line + "\n")
     return line
 
 
@@ -55,7 +45,7 @@ def known_hosts(entries: Iterable[tuple[str, str]]) -> str:
 def ensure_password(file: Path) -> None:
     """A random password in `file`, unless there is one."""
     if not file.exists():
-        write_private(file, secrets.token_urlsafe(18).encode() + b"\n")
+        write_whole(file, secrets.token_urlsafe(18).encode() + b"\n", 0o600)
 
 
 def ensure_certificates(paths: LabPaths, addresses: Iterable[str]) -> bool:
@@ -65,8 +55,8 @@ def ensure_certificates(paths: LabPaths, addresses: Iterable[str]) -> bool:
     if not (authority.exists() and authority_key.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _certificate(f"Stockade lab {paths.cloud} BMC CA", key, None, key, ())
-        write_private(authority_key, _pem(key))
-        authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_whole(authority_key, _pem(key), 0o600)
+        write_whole(authority, certificate.public_bytes(serialization.Encoding.PEM))
         (paths.bmc / "server.pem").unlink(missing_ok=True)
     server = paths.bmc / "server.pem"
     if server.exists() and _addresses(x509.load_pem_x509_certificate(server.read_bytes())) == wanted:
@@ -76,7 +66,7 @@ def ensure_certificates(paths: LabPaths, addresses: Iterable[str]) -> bool:
     issuer = x509.load_pem_x509_certificate(authority.read_bytes())
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(f"{paths.cloud} BMC", key, issuer, issuer_key, tuple(wanted))
-    write_private(server, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+    write_whole(server, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM), 0o600)
     return True
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from stockade.cloud.model import Cloud, Host, Plane
 from stockade.errors import LabError
+from stockade.files import write_whole
 from stockade.lock import FileLock
 from stockade.machines.base import Bmc, Progress, Transport
 from stockade.machines.common import answer, bmc_address, gather_all
@@ -154,7 +155,7 @@ class LabMachines:
             addresses |= {h.ssh.address for h in self.cloud.hosts if h.name == name}
             entries += [(address, public) for address in sorted(addresses)]
             keys.ensure_password(self.paths.bmc / f"{name}.password")
-        keys.write_private(self.paths.ssh / "known_hosts", keys.known_hosts(entries).encode())
+        write_whole(self.paths.ssh / "known_hosts", keys.known_hosts(entries), 0o600)
         served = {spec.bmc_address for spec in known.values() if spec.bmc_address}
         network.ensure(network.plan(self.cloud, served))
 

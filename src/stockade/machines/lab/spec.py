@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from stockade.files import write_whole
 from stockade.machines.lab.paths import NETNS, LabPaths
 
 DEFAULT_DISK = "60G"
@@ -65,10 +66,7 @@ class MachineSpec:
 
     def save(self) -> None:
         """Write the description; readers see the old or the new one, never half of it."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        half = self.file.with_suffix(".tmp")
-        half.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        half.rename(self.file)
+        write_whole(self.file, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, file: Path) -> MachineSpec:
