@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,7 +19,7 @@ import stockade.machines
 from stockade.cloud.model import Cloud, Plane
 from stockade.errors import LabError, StockadeError
 from stockade.lock import FileLock
-from stockade.machines.lab import faults, image, keys, network, spec
+from stockade.machines.lab import cgroup, faults, image, keys, network, spec
 from stockade.machines.lab.faults import Cut, Direction
 from stockade.machines.lab.machine import Machine
 from stockade.machines.lab.spec import MachineSpec, Port
@@ -230,3 +231,29 @@ class TestLock:
         with FileLock(tmp_path / "l", timeout_s=1), pytest.raises(StockadeError, match="still locked"):
             FileLock(tmp_path / "l", timeout_s=0).acquire()
         FileLock(tmp_path / "l", timeout_s=0).acquire()
+
+
+def test_a_group_is_made_although_another_lab_goes_and_takes_the_empty_top_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroup, "mount_point", lambda: tmp_path)
+    stop = threading.Event()
+    neighbour = cgroup.Group("other")
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            neighbour.remove()
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        group = cgroup.Group("lab/one")
+        for _ in range(500):
+            group.create()
+            group.path.rmdir()
+            group.path.parent.rmdir()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

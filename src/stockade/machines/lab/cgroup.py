@@ -19,6 +19,9 @@ POLL_S = 0.01
 FREEZE_TIMEOUT_S = 5.0
 """Freezing waits for system calls that cannot be interrupted; a power cut goes on without it after this."""
 
+CREATE_TRIES = 1000
+"""Each try takes microseconds; the top can be taken away at most once per lab that goes meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -32,8 +35,13 @@ class Group:
         return mount_point() / "stockade" / self.name
 
     def create(self) -> None:
-        """Make it, if it doesn't exist."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Make it, if it doesn't exist. Raises `LabError`."""
+        for _ in range(CREATE_TRIES):
+            # Another lab, the last one to go, takes the empty top along.
+            with suppress(FileNotFoundError):
+                self.path.mkdir(parents=True, exist_ok=True)
+                return
+        raise LabError(f"{self.path} cannot be made: its parent is taken away each time")
 
     def populated(self) -> bool:
         """True while any process is in it or below it; a zombie does not count."""
@@ -82,13 +90,16 @@ class Group:
             raise LabError(f"processes in {self.path} survived SIGKILL for {timeout_s:.0f} s")
 
     def remove(self) -> None:
-        """Delete it and the groups below it; they must be empty."""
-        _remove_tree(self.path)
+        """Delete it and the groups below it, which must be empty; with a whole lab's group the top, once empty.
+
+        A machine's end leaves its lab's group: others may be making theirs in it just now.
+        """
         # On a hybrid host systemd-nspawn makes the same path in the v1 tree that systemd would manage.
-        legacy = Path("/sys/fs/cgroup/systemd/stockade", self.name)
-        _remove_tree(legacy)
-        _remove_empty_parents(self.path.parent)
-        _remove_empty_parents(legacy.parent)
+        for path in (self.path, Path("/sys/fs/cgroup/systemd/stockade", self.name)):
+            _remove_tree(path)
+            if "/" not in self.name:
+                with suppress(OSError):
+                    path.parent.rmdir()
 
     def _write(self, file: str, text: str) -> None:
         try:
@@ -127,12 +138,3 @@ def _remove_tree(path: Path) -> None:
                 time.sleep(POLL_S)
                 continue
             break
-
-
-def _remove_empty_parents(path: Path) -> None:
-    while path.name and path.parent.name and "stockade" in path.parts:
-        try:
-            path.rmdir()
-        except OSError:
-            return
-        path = path.parent
