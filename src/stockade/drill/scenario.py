@@ -1,0 +1,200 @@
+"""A scenario: what is broken, under which load, how often, and what is expected. Fixed before the first trial.
+
+Scenarios are YAML files in `scenarios/`; `digest` goes into every history, so that a threshold moved afterwards
+shows. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stockade.cloud.model import Plane
+from stockade.errors import UsageError
+
+
+class TargetRole(StrEnum):
+    """Who is hit; told by looking at the cloud at the moment of the injection."""
+
+    NOBODY = "nobody"
+    VIP_HOLDER = "vip-holder"
+    """The controller that holds the internal VIP."""
+    DATABASE_WRITER = "database-writer"
+    """The controller whose MariaDB the load balancers use."""
+    QUEUE_LEADER = "queue-leader"
+    """The controller that leads most of RabbitMQ's quorum queues."""
+    ROUTER_OWNER = "router-owner"
+    """The controller through which the demo's router forwards."""
+    EVERYTHING = "everything"
+    """The database writer, after the VIPs and the router were moved onto it."""
+    OTHER_CONTROLLER = "other-controller"
+    """A controller that neither holds the VIP nor takes the writes."""
+    VM_HOST = "vm-host"
+    """The compute that runs the demo's VM."""
+    GUARD_LEADER = "guard-leader"
+    """The controller whose guard decides."""
+    ALL_CONTROLLERS = "all-controllers"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoFault(_Strict):
+    """The null drill."""
+
+    kind: Literal["none"]
+
+
+class ProbesDropped(_Strict):
+    """The positive control: what the probes send is dropped on this computer for exactly `for_s`."""
+
+    kind: Literal["probes-dropped"]
+    for_s: float
+
+
+class RowDeleted(_Strict):
+    """The broken-cloud control: an acknowledged record is deleted from the database."""
+
+    kind: Literal["row-deleted"]
+
+
+class PowerCut(_Strict):
+    """Power off through the BMC, without a shutdown."""
+
+    kind: Literal["power-cut"]
+
+
+class MachineFrozen(_Strict):
+    """Every process of the machine stops where it is."""
+
+    kind: Literal["machine-frozen"]
+
+
+class UnitFrozen(_Strict):
+    """SIGSTOP to every process of a unit."""
+
+    kind: Literal["unit-frozen"]
+    unit: str
+
+
+class UnitKilled(_Strict):
+    """SIGKILL to every process of a unit, on each target."""
+
+    kind: Literal["unit-killed"]
+    unit: str
+    keep_down: bool = False
+    """Keep it from being started again until the heal."""
+
+
+class NetworkCut(_Strict):
+    """Frames of the target are dropped, or its cable is pulled, on these planes."""
+
+    kind: Literal["network-cut"]
+    planes: tuple[Plane, ...]
+    how: Literal["unplug", "both", "to", "from"] = "both"
+    """`unplug`: both ends see the link go. Otherwise it stays up, and frames in this direction vanish."""
+    percent: int = Field(default=100, ge=1, le=100)
+
+
+class DiskFull(_Strict):
+    """The file system that holds `path` is filled up."""
+
+    kind: Literal["disk-full"]
+    path: str
+
+
+class Rebooted(_Strict):
+    """A planned reboot, as an operator does it."""
+
+    kind: Literal["reboot"]
+
+
+class ShutDown(_Strict):
+    """A clean shutdown; the heal switches the machine on again."""
+
+    kind: Literal["shutdown"]
+
+
+Fault = Annotated[
+    NoFault | ProbesDropped | RowDeleted | PowerCut | MachineFrozen | UnitFrozen | UnitKilled | NetworkCut | DiskFull
+    | Rebooted | ShutDown,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+
+class Expectation(_Strict):
+    """What must hold in every trial. A stream's name may end with `*`."""
+
+    error_window_s: dict[str, float] = {}
+    """Longest error window, upper bound, from the injection to the heal."""
+    failback_window_s: dict[str, float] = {}
+    """Longest error window, upper bound, from the heal to the end."""
+    error_window_between_s: dict[str, tuple[float, float]] = {}
+    """For the positive control: the truth, which the window's two bounds must bracket within a period, twice."""
+    heals_within_s: float = 180
+    """Every stream must succeed again, counted from the injection (liveness L1)."""
+    redundant_within_s: float = 300
+    """The cloud's own health must be complete again, counted from the heal (liveness L2)."""
+    heals_before_the_heal: bool = True
+    """Every stream succeeds again while the fault still holds."""
+    owner_changes: int = 2
+    """How often the VIPs may change hands because of one fault."""
+    recovers_vms: bool = False
+    """The VM must answer again, on another host and while the fault still holds."""
+    verdict: Literal["PASS", "FAIL"] = "PASS"
+    """FAIL for the control that breaks the cloud: there a PASS would be the failure."""
+
+
+class Load(_Strict):
+    """Operations per second of each workload; 0 leaves it out."""
+
+    tokens: float = 1
+    reads: float = 0.5
+    """Of each API, at each VIP."""
+    acknowledged: float = 1
+    servers: float = 0
+    """Life cycles of a VM."""
+    datapath: float = 20
+    """Datagrams to the demo's VM; its long TCP session sends a tenth as often."""
+    writer: float = 1
+    """How often the counter of the writer in the VM is read."""
+
+
+class Scenario(_Strict):
+    """One file in `scenarios/`."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: str
+    why: str
+    target: TargetRole
+    fault: Fault
+    load: Load = Load()
+    baseline_s: float = 20
+    jitter_s: float = 5
+    """The injection comes up to this much later, so that it meets every phase of every timer."""
+    hold_s: float = 45
+    tail_s: float = 15
+    """How long the load goes on after the cloud is complete again."""
+    trials: int = 5
+    needs_guard: bool = False
+    expect: Expectation = Expectation()
+
+    @property
+    def digest(self) -> str:
+        """Of everything above."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse(data: Any, where: str) -> Scenario:
+    """The scenario in `data`. Raises UsageError naming `where` and every key that is wrong."""
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
+        raise UsageError(f"{where} is no scenario:\n" + "\n".join(lines)) from error
