@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from . import shell
+from .client import connect
 
 Json = dict[str, Any]
 POLL_S = 0.5
+API_TIMEOUT_S = 15
 KEYS_AGE_S = 60
 """The agent looks every 5 s; a minute without means that it hangs or does not run."""
 ANSWER_S = 10
@@ -186,13 +188,7 @@ def vip_held(address: str) -> tuple[bool, str]:
 
 def agents_alive(auth: Json, kind: str, expected: dict[str, list[str]]) -> tuple[bool, str]:
     """Every expected agent or service on every expected host reports in. `kind`: network, compute or volume."""
-    import openstack
-
-    cloud = openstack.connect(
-        load_yaml_config=False, load_envvars=False, region_name=auth["region"], interface="internal", api_timeout=15,
-        auth={key: auth[key] for key in (
-            "auth_url", "username", "password", "project_name", "user_domain_id", "project_domain_id")},
-    )  # fmt: skip
+    cloud = connect(auth, API_TIMEOUT_S)
     if kind == "network":
         alive = {(agent.binary, agent.host) for agent in cloud.network.agents() if agent.is_alive}
     elif kind == "compute":

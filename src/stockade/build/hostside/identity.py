@@ -4,11 +4,13 @@ import time
 from typing import Any
 
 from . import checks
+from .client import connect
 
 Json = dict[str, Any]
 ROLES = ("service", "admin", "member", "reader")
 ANSWER_S = 90
 """How long Keystone and HAProxy's checks of it may take after a start on a loaded machine."""
+API_TIMEOUT_S = 30
 _connections: dict[str, Any] = {}
 
 
@@ -165,11 +167,5 @@ def _keystone(desired: Json) -> Any:
     """The identity API as admin, one session per process."""
     admin = desired["admin"]
     if admin["auth_url"] not in _connections:
-        import openstack
-
-        _connections[admin["auth_url"]] = openstack.connect(
-            load_yaml_config=False, load_envvars=False, region_name=admin["region"], interface="internal",
-            api_timeout=30, auth={key: admin[key] for key in (
-                "auth_url", "username", "password", "project_name", "user_domain_id", "project_domain_id")},
-        ).identity  # fmt: skip
+        _connections[admin["auth_url"]] = connect(admin, API_TIMEOUT_S).identity
     return _connections[admin["auth_url"]]
