@@ -130,7 +130,7 @@ def lab(small_lab: Lab) -> Iterator[Lab]:
 
 LOOKING = frozenset(f"test_cloud_{name}.py" for name in ("build", "config", "use", "ssh"))
 """Tests that leave the cloud as healthy as they find it, unless they fail."""
-CLOUD_TESTS = ("build", "config", "use", "ssh", "loss", "drift", "kill", "change")
+CLOUD_TESTS = ("build", "config", "use", "ssh", "drill", "loss", "drift", "kill", "change")
 """The cloud is built, looked at, used, and then broken: in this order, after the tests of the lab machines."""
 
 
@@ -176,7 +176,8 @@ _doubtful: list[str] = []
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember what may have broken the cloud: a status before each test that only looks would cost minutes."""
     report = yield
-    if report.failed or (report.when == "call" and item.path.name not in LOOKING):
+    changes = item.path.name.startswith("test_cloud_") and item.path.name not in LOOKING
+    if report.failed or (report.when == "call" and changes):
         _doubtful.append(item.nodeid)
     return report
 

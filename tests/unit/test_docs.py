@@ -99,6 +99,10 @@ def test_commands_exist(page: Path) -> None:
 def options(command: click.Command, rest: str, line: str) -> None:
     if command.context_settings.get("ignore_unknown_options"):
         return  # what follows belongs to another program
+    if isinstance(command, click.Group) and (below := re.match(r"\s+([a-z][a-z-]*)(.*)", rest)):
+        assert below[1] in command.commands, line
+        options(command.commands[below[1]], below[2], line)
+        return
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest.partition("#")[0].partition(" -- ")[0]):
         assert option in known, line

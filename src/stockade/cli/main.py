@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from stockade.cli import build, inspect, use
+from stockade.cli import build, drill, inspect, use
 from stockade.cli.common import fail
 
 
@@ -32,6 +32,8 @@ for command in (
     use.power,
     inspect.preflight,
     use.demo,
+    drill.drill,
+    drill.report,
 ):
     cli.add_command(command)
 

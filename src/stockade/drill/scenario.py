@@ -128,14 +128,14 @@ Fault = Annotated[
 
 
 class Expectation(_Strict):
-    """What must hold in every trial. A stream's name may end with `*`."""
+    """What must hold in every trial. In a stream's name `*` stands for anything."""
 
     error_window_s: dict[str, float] = {}
     """Longest error window, upper bound, from the injection to the heal."""
     failback_window_s: dict[str, float] = {}
     """Longest error window, upper bound, from the heal to the end."""
     error_window_between_s: dict[str, tuple[float, float]] = {}
-    """For the positive control: the truth, which the window's two bounds must bracket within a period, twice."""
+    """For the positive control, where the truth is known: both bounds of the window lie between these two."""
     heals_within_s: float = 180
     """Every stream must succeed again, counted from the injection (liveness L1)."""
     redundant_within_s: float = 300
@@ -146,8 +146,8 @@ class Expectation(_Strict):
     """How often the VIPs may change hands because of one fault."""
     recovers_vms: bool = False
     """The VM must answer again, on another host and while the fault still holds."""
-    verdict: Literal["PASS", "FAIL"] = "PASS"
-    """FAIL for the control that breaks the cloud: there a PASS would be the failure."""
+    violates: str = ""
+    """For the control that breaks the cloud: the checker that must fail, and no other."""
 
 
 class Load(_Strict):
@@ -155,7 +155,7 @@ class Load(_Strict):
 
     tokens: float = 1
     reads: float = 0.5
-    """Of each API, at each VIP."""
+    """Of each API at the external VIP; half as many at the internal one."""
     acknowledged: float = 1
     servers: float = 0
     """Life cycles of a VM."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from stockade.cloud.model import Cloud, Host
+from stockade.cloud.model import Cloud, Host, Plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,44 @@ class Bmc(Protocol):
         ...
 
 
+class Direction(StrEnum):
+    """Which way a cable stops carrying frames."""
+
+    BOTH = "both"
+    TO = "to"
+    """The machine hears nothing, but is heard."""
+    FROM = "from"
+    """The machine is not heard, but hears."""
+
+
+class Switchboard(Protocol):
+    """What can be done to machines from outside, besides their power; for drills. All of it can be taken back."""
+
+    async def freeze(self, host: Host) -> None:
+        """Stop every process of the machine where it is. Raises `LabError`."""
+        ...
+
+    async def thaw(self, host: Host) -> None:
+        """Let it go on."""
+        ...
+
+    async def cut(self, host: Host, plane: Plane, direction: Direction, percent: int) -> None:
+        """Drop `percent` of the machine's frames on `plane` in this direction; the link stays up."""
+        ...
+
+    async def unplug(self, host: Host, plane: Plane) -> None:
+        """Pull the machine's cable on `plane`: both ends see the link go."""
+        ...
+
+    async def active(self) -> tuple[str, ...]:
+        """Every fault of these in force, in words."""
+        ...
+
+    async def reconnect(self) -> None:
+        """Plug in every cable and let every frame pass. Does no harm where nothing is wrong."""
+        ...
+
+
 class Progress(Protocol):
     """Where long operations say what they are doing. See `stockade.cli.progress` for the live view."""
 
@@ -114,6 +152,10 @@ class Machines(Protocol):
 
     def bmc(self, host: Host) -> Bmc:
         """The BMC of `host`. Raises `HostError` if the cloud file gives it none."""
+        ...
+
+    def switchboard(self) -> Switchboard:
+        """What drills use. Raises `LabError` where nobody can reach the cables: servers."""
         ...
 
     async def down(self, *, purge: bool, progress: Progress) -> None:

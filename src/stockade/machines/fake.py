@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from stockade.cloud.model import Cloud, Host
+from stockade.cloud.model import Cloud, Host, Plane
 from stockade.errors import HostError, Unreachable
-from stockade.machines.base import Bmc, Completed, PowerState, Progress, Transport
+from stockade.machines.base import Bmc, Completed, Direction, PowerState, Progress, Switchboard, Transport
 
 Answer = Callable[[Sequence[str], str], Completed]
 """What a fake host says to a command and its standard input."""
@@ -104,6 +104,37 @@ class FakeBmc:
             raise HostError(self.host, self.broken)
 
 
+@dataclass
+class FakeSwitchboard:
+    """Remembers what is in force."""
+
+    in_force: list[str] = field(default_factory=list)
+
+    async def freeze(self, host: Host) -> None:
+        """Remember it."""
+        self.in_force.append(f"freeze {host.name}")
+
+    async def thaw(self, host: Host) -> None:
+        """Forget it."""
+        self.in_force = [each for each in self.in_force if each != f"freeze {host.name}"]
+
+    async def cut(self, host: Host, plane: Plane, direction: Direction, percent: int) -> None:
+        """Remember it."""
+        self.in_force.append(f"cut {host.name} {plane} {direction} {percent}%")
+
+    async def unplug(self, host: Host, plane: Plane) -> None:
+        """Remember it."""
+        self.in_force.append(f"unplug {host.name} {plane}")
+
+    async def active(self) -> tuple[str, ...]:
+        """What is remembered."""
+        return tuple(self.in_force)
+
+    async def reconnect(self) -> None:
+        """Forget what concerns cables."""
+        self.in_force = [each for each in self.in_force if each.startswith("freeze")]
+
+
 class FakeMachines:
     """`Machines` in memory; `transports` and `bmcs` are there to be prepared and looked at."""
 
@@ -112,6 +143,7 @@ class FakeMachines:
         self.attached = False
         self.transports = {host.name: FakeTransport(host.name) for host in cloud.hosts}
         self.bmcs = {host.name: FakeBmc(host.name) for host in cloud.hosts}
+        self.board = FakeSwitchboard()
 
     async def up(self, progress: Progress) -> int:
         """Switch on what is off."""
@@ -132,6 +164,10 @@ class FakeMachines:
     def bmc(self, host: Host) -> Bmc:
         """The fake BMC of `host`."""
         return self.bmcs[host.name]
+
+    def switchboard(self) -> Switchboard:
+        """The fake one."""
+        return self.board
 
     async def down(self, *, purge: bool, progress: Progress) -> None:  # noqa: ARG002  the protocol's signature
         """Switch everything off."""

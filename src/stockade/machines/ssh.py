@@ -12,7 +12,7 @@ import asyncssh
 
 from stockade.cloud.model import Cloud, Host, Ssh
 from stockade.errors import HostError, LabError, Unreachable
-from stockade.machines.base import Bmc, Completed, PowerState, Progress, Transport
+from stockade.machines.base import Bmc, Completed, PowerState, Progress, Switchboard, Transport
 from stockade.machines.common import answer, bmc_address, gather_all
 from stockade.machines.redfish import RedfishBmc
 
@@ -186,6 +186,13 @@ class SshMachines:
         if host.name not in self._bmcs:
             self._bmcs[host.name] = RedfishBmc(host.name, bmc_address(host))
         return self._bmcs[host.name]
+
+    def switchboard(self) -> Switchboard:
+        """Raises `LabError`: nobody reaches the cables of servers from here."""
+        raise LabError(
+            "this drill pulls cables, or freezes whole machines: Stockade can do that to lab machines only\n"
+            "  next: `stockade drill list` shows what each drill does; those with power and processes work on servers"
+        )
 
     async def down(self, *, purge: bool, progress: Progress) -> None:  # noqa: ARG002  the protocol's signature
         """Refuse: nobody's servers are taken away."""

@@ -14,22 +14,13 @@ from pathlib import Path
 from stockade.cloud.model import Plane
 from stockade.errors import LabError
 from stockade.files import write_whole
+from stockade.machines.base import Direction
 from stockade.machines.lab import network
 from stockade.machines.lab.bmc import Troubled
 from stockade.machines.lab.machine import Machine
 from stockade.machines.lab.paths import NETNS, LabPaths
 from stockade.machines.lab.run import run
 from stockade.machines.lab.spec import MachineSpec, load_all
-
-
-class Direction(StrEnum):
-    """Which way a cable stops carrying frames."""
-
-    BOTH = "both"
-    TO = "to"
-    """The machine hears nothing, but is heard."""
-    FROM = "from"
-    """The machine is not heard, but hears."""
 
 
 class BmcTrouble(StrEnum):
@@ -120,12 +111,16 @@ class Faults:
             machine = Machine(spec)
             if machine.group.populated():
                 machine.group.thaw()
+        self.reconnect()
+        shutil.rmtree(self.paths.run / "faults", ignore_errors=True)
+
+    def reconnect(self) -> None:
+        """Plug in every cable and let every frame pass."""
         if self._switch in network.namespaces():
             self._nft(["add table bridge faults", "delete table bridge faults"])
             for mark in _files(self.paths.run / "unplugged"):
                 network.batch(self._switch, [f"link set {mark.name} up"], force=True)
-        for directory in ("unplugged", "faults"):
-            shutil.rmtree(self.paths.run / directory, ignore_errors=True)
+        shutil.rmtree(self.paths.run / "unplugged", ignore_errors=True)
 
     def _spec(self, host: str) -> MachineSpec:
         specs = load_all(self.cloud)

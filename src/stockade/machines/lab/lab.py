@@ -17,7 +17,7 @@ from stockade.cloud.model import Cloud, Host, Plane
 from stockade.errors import LabError
 from stockade.files import write_whole
 from stockade.lock import FileLock
-from stockade.machines.base import Bmc, Progress, Transport
+from stockade.machines.base import Bmc, Progress, Switchboard, Transport
 from stockade.machines.common import answer, bmc_address, gather_all
 from stockade.machines.lab import bmc, host, image, keys, netns, network
 from stockade.machines.lab.cgroup import Group
@@ -25,6 +25,7 @@ from stockade.machines.lab.machine import Machine
 from stockade.machines.lab.paths import LabPaths
 from stockade.machines.lab.run import interrupt
 from stockade.machines.lab.spec import DEFAULT_DISK, DEFAULT_WATCHDOG_S, MachineSpec, Port, load_all
+from stockade.machines.lab.switchboard import LabSwitchboard
 from stockade.machines.redfish import RedfishBmc
 from stockade.machines.ssh import SshTransport
 
@@ -82,6 +83,10 @@ class LabMachines:
         if host.name not in self._bmcs:
             self._bmcs[host.name] = RedfishBmc(host.name, bmc_address(host))
         return self._bmcs[host.name]
+
+    def switchboard(self) -> Switchboard:
+        """The lab's cables and processes."""
+        return LabSwitchboard(self.cloud.name)
 
     async def down(self, *, purge: bool, progress: Progress) -> None:
         """Stop all machines, also those no longer in the file; with `purge`, leave nothing of the lab.

@@ -1,0 +1,1 @@
+"""Open-loop load: what users do, at times drawn beforehand, in a process of its own."""

@@ -1,0 +1,35 @@
+"""Lists of every API: at the external VIP over new connections, at the internal one over kept ones."""
+
+from __future__ import annotations
+
+from stockade.drill.load.http import Client
+from stockade.drill.load.plan import EXTERNAL, INTERNAL, Api, LoadPlan
+from stockade.drill.load.stream import Operation, Result, Stream
+
+TIMEOUT_S = 10.0
+INTERNAL_SHARE = 0.5
+"""Services among themselves retry; the users' side is what is promised, so it is looked at more closely."""
+
+
+def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
+    """`read-<api>-external` and `read-<api>-internal`; identity is what the tokens are for."""
+    if not plan.rates.reads:
+        return ()
+    found = []
+    for api in plan.apis:
+        if api.name == "identity":
+            continue
+        found.append(Stream(f"read-{api.name}-external", plan.rates.reads, TIMEOUT_S, _read(client, api, EXTERNAL)))
+        rate_hz = plan.rates.reads * INTERNAL_SHARE
+        found.append(Stream(f"read-{api.name}-internal", rate_hz, TIMEOUT_S, _read(client, api, INTERNAL)))
+    return tuple(found)
+
+
+def _read(client: Client, api: Api, vip: str) -> Operation:
+    url = (api.external if vip == EXTERNAL else api.internal) + api.list_path
+
+    async def read(_number: int) -> Result:
+        result, _ = await client.send("GET", url, {200}, keep=vip == INTERNAL)
+        return result
+
+    return read
