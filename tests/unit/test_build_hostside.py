@@ -26,7 +26,19 @@ from typing import Any
 import pytest
 
 import stockade.build.hostside
-from stockade.build.hostside import ceph, checks, haproxy, hardware, ovs, packages, preflight, rabbit, shell, units
+from stockade.build.hostside import (
+    ceph,
+    checks,
+    client,
+    haproxy,
+    hardware,
+    ovs,
+    packages,
+    preflight,
+    rabbit,
+    shell,
+    units,
+)
 from stockade.build.remote import call
 from stockade.errors import BuildError
 from stockade.machines.base import Completed
@@ -750,3 +762,28 @@ def test_a_disk_with_anothers_osd_is_not_free(
     listed = {"blockdevices": [{"name": "sdb", "fstype": None, "children": [{"name": child}]}]}
     monkeypatch.setattr(shell, "run", lambda _argv: json.dumps(listed))
     assert preflight._disk("/dev/sdb") == said
+
+
+def test_two_questions_at_once_register_the_clients_metrics_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As openstacksdk does where prometheus_client is there: look for the metric, make it, remember it."""
+    registered: dict[str, int] = {}
+    made: list[str] = []
+
+    def metric(name: str) -> None:
+        if name not in registered:
+            time.sleep(0.02)
+            made.append(name)
+            registered[name] = 1
+
+    config = types.SimpleNamespace(
+        get_prometheus_histogram=lambda: metric("histogram"), get_prometheus_counter=lambda: metric("counter")
+    )
+    sdk = types.SimpleNamespace(connect=lambda **_arguments: types.SimpleNamespace(config=config))
+    monkeypatch.setitem(sys.modules, "openstack", sdk)
+    admin = dict.fromkeys((*client.AUTH, "region"), "x")
+    threads = [threading.Thread(target=client.connect, args=(admin, 1)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == ["counter", "histogram"]
