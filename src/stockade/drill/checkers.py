@@ -15,7 +15,7 @@ from typing import Any
 
 from stockade.drill.history import SECOND_NS, Event, History, Kind
 from stockade.drill.metrics import Operation, Span, figures, operations, promised, span
-from stockade.drill.scenario import Scenario
+from stockade.drill.scenario import Scenario, digest_of
 from stockade.drill.verdict import Finding, StreamFigures, Verdict, Window, merged
 
 EVIDENCE_MAX = 20
@@ -134,7 +134,7 @@ def meaningful(case: Case) -> list[Outcome]:
 def _record_problems(case: Case) -> Iterator[str]:
     if not case.history.whole:
         yield "the history has no end: the drill did not finish"
-    if case.history.header.get("digest") != case.scenario.digest:
+    if case.history.header.get("digest") != digest_of(case.history.header.get("scenario")):
         yield "the scenario in the history is not the one whose digest it has"
     keys = {each.key for each in case.history.observed("load")}
     if "begin" not in keys:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stockade.drill.checkers import case_of, check, first_healthy_ns
 from stockade.drill.history import SECOND_NS, History
-from stockade.drill.scenario import Scenario, parse
+from stockade.drill.scenario import Scenario, digest_of, parse
 from stockade.drill.verdict import Finding, Judgement, Verdict, Window, merged
 
 DIGITS = 3
@@ -25,7 +25,7 @@ def judge(history: History) -> Judgement:
     findings = check(case)
     return Judgement(
         scenario=scenario.name,
-        digest=scenario.digest,
+        digest=digest_of(header["scenario"]),
         trial=int(header.get("trial", 0)),
         seed=int(header.get("seed", 0)),
         verdict=verdict_of(scenario, findings),

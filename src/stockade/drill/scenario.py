@@ -187,8 +187,12 @@ class Scenario(_Strict):
     @property
     def digest(self) -> str:
         """Of everything above."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest_of(self.model_dump(mode="json"))
+
+
+def digest_of(data: Any) -> str:
+    """Of a scenario as it was written down, so that histories stay true when later scenarios can say more."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parse(data: Any, where: str) -> Scenario:
