@@ -19,11 +19,11 @@ FILES = (
 STOPPED = ("memcached", "glance-api", "cinder-scheduler", "nova-scheduler", "neutron-dhcp-agent", "ceph-mgr@{host}")
 
 
-def make_work(cloud: Cloud, rng: random.Random) -> list[str]:
-    """Let much be pending: a third of the files edited on each controller, units stopped on one, accounts gone."""
+def make_work(cloud: Cloud, rng: random.Random, edits: int) -> list[str]:
+    """Let much be pending: so many files edited on each controller, units stopped on one, accounts gone."""
     done = []
     for host in cloud.controllers:
-        for path in rng.sample(FILES, len(FILES) // 3):
+        for path in rng.sample(FILES, edits):
             cloud.out(host, f"echo '# by hand' >>{path}")
             done.append(f"{host} {path} edited")
     host = rng.choice(cloud.controllers[1:])

@@ -21,25 +21,25 @@ OPTION = {"ctl": "/etc/nova/nova.conf", "cmp": "/etc/nova/nova-compute.conf"}
 NEW = "cmp3"
 
 
-def _edited(cloud: Cloud, place: Path, **sections: object) -> Path:
-    """A copy of the cloud file with more in it."""
+def _edited(file: Path, place: Path, **sections: object) -> Path:
+    """A copy of a cloud file with more in it."""
     yaml = YAML()
-    data = yaml.load(cloud.file.read_text())
+    data = yaml.load(file.read_text())
     for name, value in sections.items():
         if isinstance(data.get(name), dict) and isinstance(value, dict):
             data[name].update(value)
         else:
             data[name] = value
-    with place.open("w") as file:
-        yaml.dump(data, file)
+    with place.open("w") as out:
+        yaml.dump(data, out)
     return place
 
 
-@pytest.fixture
-def optioned(cloud: Cloud, tmp_path: Path) -> Iterator[Path]:
-    """The cloud file with one option more; afterwards the packaged file counts again."""
-    yield _edited(cloud, tmp_path / "option.yaml", options={"nova": {"DEFAULT": {"max_concurrent_builds": 9}}})
-    cloud.up()
+@pytest.fixture(scope="module")
+def optioned(built: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cloud file with one option more. From these tests on it is the cloud's: they are the last ones."""
+    options = {"nova": {"DEFAULT": {"max_concurrent_builds": 9}}}
+    return _edited(built.file, tmp_path_factory.mktemp("files") / "option.yaml", options=options)
 
 
 def test_one_option_restarts_what_reads_it_one_controller_at_a_time(cloud: Cloud, optioned: Path) -> None:
@@ -80,12 +80,13 @@ def test_one_option_restarts_what_reads_it_one_controller_at_a_time(cloud: Cloud
 
 
 @pytest.fixture
-def larger(cloud: Cloud, tmp_path: Path) -> Iterator[Path]:
-    """The cloud file with one compute more; afterwards the new machine is off and forgotten by the services."""
-    file = _edited(cloud, tmp_path / "larger.yaml", hosts={NEW: {"roles": ["compute"]}})
+def larger(cloud: Cloud, optioned: Path, tmp_path: Path) -> Iterator[Path]:
+    """The file with one compute more; afterwards the new machine is off and forgotten by the services."""
+    file = _edited(optioned, tmp_path / "larger.yaml", hosts={NEW: {"roles": ["compute"]}})
+    cloud.up(optioned)
     yield file
     cloud.run("power", NEW, "off", file=file)
-    cloud.up()
+    cloud.up(optioned)
 
     def forget() -> None:
         user = cloud_user.connect(cloud.model)
@@ -97,7 +98,7 @@ def larger(cloud: Cloud, tmp_path: Path) -> Iterator[Path]:
     cloud.user(forget)
 
 
-def test_one_compute_more_is_all_that_is_added(cloud: Cloud, larger: Path) -> None:
+def test_one_compute_more_is_all_that_is_added(cloud: Cloud, optioned: Path, larger: Path) -> None:
     model = cloud.model
     bundles = cloud.prepare().bundles
     before = cloud_units.starts(cloud, bundles)
@@ -113,7 +114,7 @@ def test_one_compute_more_is_all_that_is_added(cloud: Cloud, larger: Path) -> No
     )
     assert ran_on == NEW
     # Out of the file again: left alone, and nothing else is touched either.
-    again = cloud.up()
+    again = cloud.up(optioned)
     assert again.restarts == 0
     assert cloud_units.restarted(before, cloud_units.starts(cloud, bundles)) == set()
-    assert cloud.plan() == []
+    assert cloud.plan(optioned) == []

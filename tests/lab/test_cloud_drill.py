@@ -29,10 +29,17 @@ def drills(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return KEPT if KEPT.parent.is_dir() else tmp_path_factory.mktemp("drills")
 
 
-@pytest.fixture
-def demo(cloud: Cloud) -> Cloud:
+@pytest.fixture(scope="module")
+def told(built: Cloud) -> Cloud:
     """The cloud with the demo's VM on it."""
-    cloud.ok("demo", timeout_s=600)
+    built.ok("demo", timeout_s=600)
+    return built
+
+
+@pytest.fixture
+def demo(cloud: Cloud, told: Cloud) -> Cloud:
+    """The same, healthy."""
+    assert cloud is told
     return cloud
 
 
