@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from stockade.build.context import DATABASE_BACKEND
+from stockade.build.services.nova import SERVICE as NOVA
 from stockade.cloud.model import Host
 from stockade.drill.faults.base import seen
 from stockade.drill.scenario import TargetRole
@@ -63,8 +64,8 @@ async def router_owners(scene: Scene) -> tuple[str, ...]:
 
 
 async def queue_leader(scene: Scene) -> str:
-    """The controller that leads most quorum queues. Raises HostError."""
-    script = "rabbitmqctl --quiet list_queues --formatter json name leader"
+    """The controller that leads most of Nova's quorum queues. Raises HostError."""
+    script = f"rabbitmqctl --quiet -p {NOVA.vhost} list_queues --formatter json name leader"
     for host in scene.cloud.controllers:
         try:
             counts = leaders(await scene.out(host.name, script, timeout_s=60))
