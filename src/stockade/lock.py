@@ -35,11 +35,14 @@ class FileLock:
         return self._fd
 
     def acquire(self) -> None:
-        """Take the lock. Raises `StockadeError` if another holder keeps it for `timeout_s`."""
+        """Take the lock. Raises `StockadeError` if another holder keeps it for `timeout_s`, or without the right."""
         deadline = time.monotonic() + self.timeout_s
         while True:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StockadeError(f"cannot lock {self.path}: {error.strerror}\n  next: run this as root") from error
             if _locked(fd) and self._is_current(fd):
                 self._fd = fd
                 return

@@ -757,11 +757,45 @@ def test_a_disk_with_anothers_osd_is_not_free(
 ) -> None:
     (tmp_path / "ceph-3").mkdir()
     (tmp_path / "ceph-3" / "fsid").write_text(f"{running}\n")
-    monkeypatch.setattr(preflight, "OSDS", tmp_path)
+    monkeypatch.setattr(ceph, "OSDS", tmp_path)
     monkeypatch.setattr(Path, "is_block_device", lambda _path: True)
     listed = {"blockdevices": [{"name": "sdb", "fstype": None, "children": [{"name": child}]}]}
     monkeypatch.setattr(shell, "run", lambda _argv: json.dumps(listed))
-    assert preflight._disk("/dev/sdb") == said
+    assert ceph.taken("/dev/sdb") == said
+
+
+def test_a_disk_that_holds_a_file_system_is_refused_before_ceph_volume_would_wipe_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def run(argv: list[str], **_more: object) -> str:
+        asked.append(argv[0])
+        return json.dumps({"blockdevices": [{"name": "sdb", "fstype": "xfs"}]})
+
+    monkeypatch.setattr(Path, "is_block_device", lambda _path: True)
+    monkeypatch.setattr(shell, "run", run)
+    monkeypatch.setattr(ceph, "_osd_of", lambda _desired: None)
+    with pytest.raises(RuntimeError, match="holds a xfs file system; nothing was changed"):
+        ceph._make_osd({"disk": "/dev/sdb", "uuid": "8f5e", "bootstrap_keyring": ""})
+    assert asked == ["lsblk"]
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "said"),
+    [("arping from iputils 20240905", 0, "other"), ("arping from iputils 20240905", 1, ""),
+     ("arping from iputils 20240905", 2, "unknown"), ("ARPing 2.24, by Thomas Habets", 1, "unknown")],
+)  # fmt: skip
+def test_a_vip_is_only_free_if_the_right_program_says_so(
+    version: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: list[str], **_more: object) -> types.SimpleNamespace:
+        return types.SimpleNamespace(stdout=version if "-V" in argv else "", stderr="", returncode=code)
+
+    monkeypatch.setattr(preflight.shutil, "which", lambda _name: "/usr/sbin/arping")
+    monkeypatch.setattr(preflight.subprocess, "run", run)
+    monkeypatch.setattr(shell, "run", lambda _argv: "2: mgmt inet 10.0.0.5/24 brd x\n")
+    assert preflight._holder("10.0.0.9", "mgmt") == said
 
 
 def test_two_questions_at_once_register_the_clients_metrics_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,9 @@ def with_controllers(count: int) -> Cloud:
 
 @pytest.mark.parametrize("cloud", [LAB, SERVERS])
 def test_the_examples_are_sound(cloud: Cloud) -> None:
-    assert {finding.severity for finding in check(cloud)} == {Severity.INFO}
+    """But for what no cloud file can help: there is no guard yet."""
+    found = [finding for finding in check(cloud) if finding.severity is not Severity.INFO]
+    assert ["moves no VM" in finding.sentence for finding in found] == [True]
 
 
 def test_findings_come_gravest_first_and_say_what_to_do() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stockade.build.remote import call
 from stockade.cloud.model import Cloud, Host, Plane, Role
-from stockade.errors import StockadeError
+from stockade.errors import HostError, StockadeError
 from stockade.machines.base import Machines, Progress
 
 TIMEOUT_S = 60
@@ -45,7 +45,8 @@ async def preflight_cloud(cloud: Cloud, machines: Machines, progress: Progress) 
                 holders.setdefault(vip, set()).add(holder)
             findings = list(judge(cloud, host, facts, sent, time.time()))
         except StockadeError as error:
-            findings = [Finding(host.name, ok=False, sentence=str(error).splitlines()[0], fix="make SSH as root work")]
+            fix = _next_step(error) or "make SSH as root work"
+            findings = [Finding(host.name, ok=False, sentence=str(error).splitlines()[0], fix=fix)]
         findings.append(await _bmc(host, machines))
         progress.doing(host.name, "")
         progress.advance()
@@ -113,7 +114,9 @@ def judge(cloud: Cloud, host: Host, facts: dict[str, Any], sent: float, received
                 "raise the NIC's MTU or lower the network's",
             )
     present = {address for link in facts["links"].values() for address in link["addresses"]}
-    for plane in (Plane.MANAGEMENT, Plane.STORAGE):
+    # The external network of a controller too: keepalived talks from there.
+    held = (Plane.MANAGEMENT, Plane.STORAGE, Plane.TENANT, Plane.EXTERNAL)
+    for plane in (each for each in held if each in host.addresses):
         address = str(host.addresses[plane])
         yield finding(
             address in present,
@@ -153,6 +156,10 @@ def judge(cloud: Cloud, host: Host, facts: dict[str, Any], sent: float, received
     )
 
 
+def _next_step(error: StockadeError) -> str:
+    return error.next_step if isinstance(error, HostError) else ""
+
+
 async def _bmc(host: Host, machines: Machines) -> Finding:
     if host.bmc is None:
         return Finding(
@@ -169,7 +176,7 @@ async def _bmc(host: Host, machines: Machines) -> Finding:
             host.name,
             ok=False,
             sentence=f"its BMC: {str(error).splitlines()[0]}",
-            fix="check address, user and password",
+            fix=_next_step(error) or "check address, user and password",
         )
     if host.bmc.serial and serial != host.bmc.serial:
         return Finding(

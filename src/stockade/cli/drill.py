@@ -38,7 +38,8 @@ def drill() -> None:
     """Break the cloud under load, and judge what users saw.
 
     A drill really cuts power and really kills processes: run it on a cloud that you would let fail. It starts only on a
-    healthy cloud, writes down how to heal before it breaks anything, and heals whatever happens.
+    healthy cloud, writes down how to heal before it breaks anything, and heals at its end; if it is killed,
+    `stockade drill heal` does that. The cloud is $STOCKADE_CLOUD, ./cloud.yaml, or the lab.
     """
 
 
@@ -54,7 +55,7 @@ def list_() -> None:
 
 @drill.command("run")
 @click.argument("name")
-@click.option("--trials", type=click.IntRange(1, 1000), help="How many in all; those on file count. Default: 1.")
+@click.option("--trials", type=click.IntRange(1, 1000), help="How many in all; those on file count. Default: one more.")
 @click.option("--seed", type=click.IntRange(0), help="Draw arrivals and instants from this; default: at random.")
 @into_option
 def run_(name: str, trials: int | None, seed: int | None, into: Path | None) -> None:
@@ -156,7 +157,9 @@ def check(file: Path, *, as_json_: bool) -> None:
 
 @click.command()
 @click.option("--open", "show", is_flag=True, help="Open it in a browser.")
-@into_option
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), help="Where the histories are, and the report goes."
+)
 def report(*, show: bool, into: Path | None) -> None:
     """Write the report of all drills on file: one HTML page that opens anywhere, and the same as JSON."""
     root = into or drills_root(read_cloud(None))

@@ -29,7 +29,8 @@ def check(file: Path | None, as_json: bool) -> None:  # noqa: FBT001
                 f"[bold]{finding.severity}[/bold]: {escape(finding.sentence)}"
                 + (f"\n  do: {escape(finding.fix)}" if finding.fix else "")
             )
-        out.print(f"{len(findings)} findings")
+        errors = sum(finding.severity == "error" for finding in findings)
+        out.print(f"{errors} errors among {len(findings)} findings" + ("" if errors else "; next: stockade preflight"))
     if any(finding.severity == "error" for finding in findings):
         leave(EXIT_FAILED)
 

@@ -122,6 +122,11 @@ def shared_hosts(cloud: Cloud) -> Iterable[Finding]:
 
 def room(cloud: Cloud) -> Iterable[Finding]:
     """Whether VMs of a dead host have somewhere to go."""
+    yield Finding(
+        Severity.WARNING,
+        "This version moves no VM when its compute dies; what `guard` says has no effect yet.",
+        "Until then: the guide to operating, under `A compute dies`, has the safe order of steps.",
+    )
     count, reserve = len(cloud.computes), cloud.guard.reserve_hosts
     if count == 1:
         yield Finding(
@@ -145,7 +150,7 @@ def fences(cloud: Cloud) -> Iterable[Finding]:
             Severity.ERROR,
             "No host has a BMC: the only proof that a silent host is dead is its own watchdog, and a host "
             "that never showed that its watchdog resets it cannot be recovered from at all.",
-            "Give every host a bmc, computes first; then run `stockade commission` on each.",
+            "Give every host a bmc, computes first.",
         )
     elif without:
         yield Finding(

@@ -43,8 +43,7 @@ class GuardSection(Section):
     default: GuardPolicy = Field(
         default=GuardPolicy.PET,
         description="What becomes of a VM that says nothing itself when its host dies: pet (moved and "
-        "restarted), "
-        "cattle (deleted and replaced), none (left alone).",
+        "restarted), cattle (deleted and replaced), none (left alone). Not in this version: nothing is moved yet.",
         examples=["pet"],
     )
     reserve_hosts: Int | None = Field(

@@ -101,9 +101,8 @@ class SshTransport:
                     sock.close()
                     raise
         except TimeoutError:
-            raise Unreachable(
-                self.name, f"no SSH on {ssh.address}:{ssh.port} within {CONNECT_TIMEOUT_S:.0f} s"
-            ) from None
+            what = f"no SSH on {ssh.address}:{ssh.port} within {CONNECT_TIMEOUT_S:.0f} s"
+            raise Unreachable(self.name, what, next_step=self._look()) from None
         except asyncssh.HostKeyNotVerifiable as error:
             file = ssh.known_hosts or "~/.ssh/known_hosts"
             step = f"compare the key of {ssh.address} with the one you expect, then correct {file}"
@@ -112,7 +111,11 @@ class SshTransport:
             step = f"put the public key of {ssh.key_file or 'your SSH agent'} into {ssh.user}'s authorized_keys"
             raise Unreachable(self.name, f"SSH login as {ssh.user} was refused", next_step=step) from error
         except (OSError, asyncssh.Error) as error:
-            raise Unreachable(self.name, f"no SSH on {ssh.address}:{ssh.port}: {error}") from error
+            what = f"no SSH on {ssh.address}:{ssh.port}: {error}"
+            raise Unreachable(self.name, what, next_step=self._look()) from error
+
+    def _look(self) -> str:
+        return f"`stockade power {self.name} status` says whether it is on; then look whether sshd runs there"
 
 
 async def _run(

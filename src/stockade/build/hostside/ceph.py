@@ -95,6 +95,26 @@ def _check_osd(desired: Json) -> list[str]:
     return wrong
 
 
+def taken(disk: str) -> str:
+    """Empty if the disk can be given to an OSD; otherwise why not."""
+    if disk.startswith("file:"):
+        return ""
+    if not Path(disk).is_block_device():
+        return "is not a block device"
+    (report,) = json.loads(shell.run(["lsblk", "--json", "--output", "NAME,FSTYPE,MOUNTPOINTS,TYPE", disk]))[
+        "blockdevices"
+    ]
+    if report.get("children"):
+        names = ", ".join(child["name"] for child in report["children"])
+        # The device mapper doubles the dashes of a volume's name, which ends with the OSD's id.
+        mine = {path.read_text().strip() for path in OSDS.glob("ceph-*/fsid")}
+        known = all(
+            any(child["name"].replace("--", "-").endswith(fsid) for fsid in mine) for child in report["children"]
+        )
+        return "" if known else f"has partitions or volumes: {names}"
+    return f"holds a {report['fstype']} file system" if report.get("fstype") else ""
+
+
 def _make_osd(desired: Json) -> None:
     """One OSD, on a device through ceph-volume, or on a file where the disk is `file:SIZE`."""
     number = _osd_of(desired)
@@ -103,6 +123,9 @@ def _make_osd(desired: Json) -> None:
     elif desired["disk"].startswith("file:"):
         _make_file_osd(desired)
     else:
+        # ceph-volume makes a physical volume of whatever it is given, and wipes the signature that was there.
+        if why := taken(desired["disk"]):
+            raise RuntimeError(f"{desired['disk']} {why}; nothing was changed: give an empty disk, or wipe it yourself")
         _write(Path("/var/lib/ceph/bootstrap-osd/ceph.keyring"), desired["bootstrap_keyring"])
         shell.run(
             ["ceph-volume", "lvm", "create", "--data", desired["disk"], "--osd-fsid", desired["uuid"]], timeout_s=300

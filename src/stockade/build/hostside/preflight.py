@@ -4,12 +4,13 @@ import json
 import shutil
 import socket
 import struct
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from . import shell
-from .ceph import OSDS
+from .ceph import taken
 
 Json = dict[str, Any]
 VRRP_PROTOCOL = 112
@@ -32,7 +33,7 @@ def look(request: Json) -> Json:
             }
             for link in links
         },
-        "disks": {disk: _disk(disk) for disk in request["disks"]},
+        "disks": {disk: taken(disk) for disk in request["disks"]},
         "free_bytes": shutil.disk_usage("/var/lib").free,
         "wall": time.time(),
         "vips": {vip: _holder(vip, nic) for vip, nic in request["vips"].items()},
@@ -41,33 +42,21 @@ def look(request: Json) -> Json:
     }
 
 
-def _disk(disk: str) -> str:
-    """Empty if the disk can be given to an OSD; otherwise why not."""
-    if disk.startswith("file:"):
-        return ""
-    if not Path(disk).is_block_device():
-        return "is not a block device"
-    report = json.loads(shell.run(["lsblk", "--json", "--output", "NAME,FSTYPE,MOUNTPOINTS,TYPE", disk]))[
-        "blockdevices"
-    ][0]
-    if report.get("children"):
-        names = ", ".join(child["name"] for child in report["children"])
-        # The device mapper doubles the dashes of a volume's name, which ends with the OSD's id.
-        mine = {path.read_text().strip() for path in OSDS.glob("ceph-*/fsid")}
-        known = all(
-            any(child["name"].replace("--", "-").endswith(fsid) for fsid in mine) for child in report["children"]
-        )
-        return "" if known else f"has partitions or volumes: {names}"
-    return f"holds a {report['fstype']} file system" if report.get("fstype") else ""
-
-
 def _holder(vip: str, nic: str) -> str:
-    """`us` if this host holds the VIP, `other` if some machine answers ARP for it, empty if nobody, else `unknown`."""
+    """`us` if this host holds the VIP, `other` if some machine answers ARP for it, empty if nobody, else `unknown`.
+
+    Only iputils' arping ends with 0 or 1 as an answer; the other program of that name knows other options.
+    """
     if f" {vip}/" in shell.run(["ip", "-4", "-oneline", "address"]):
         return "us"
     if not shutil.which("arping"):
         return "unknown"
-    return "other" if shell.ok(["arping", "-q", "-c", "2", "-w", "3", "-f", "-I", nic, vip]) else ""
+    version = subprocess.run(["arping", "-V"], capture_output=True, text=True, timeout=5, check=False)
+    if "iputils" not in version.stdout + version.stderr:
+        return "unknown"
+    asked = ["arping", "-q", "-c", "2", "-w", "3", "-f", "-I", nic, vip]
+    code = subprocess.run(asked, capture_output=True, timeout=10, check=False).returncode
+    return {0: "other", 1: ""}.get(code, "unknown")
 
 
 def _vrids() -> list[list[str]]:
