@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Put `content` into `path` with `mode`, atomically, and onto the disk before it gets its name.
+    """Put `content` into `path` with `mode`, atomically; content and name are on the disk when this returns.
 
     A directory that isn't there is made, for its owner alone.
     """
@@ -24,6 +24,11 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(descriptor)
         half.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
     except BaseException:
         half.unlink(missing_ok=True)
         raise

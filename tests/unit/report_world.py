@@ -137,6 +137,7 @@ class Maker:
         self.add(at, Kind.NEMESIS, f="inject", value="BMC off")
         if course.confirmed is not None:
             self.add(at + course.confirmed, Kind.NEMESIS, f="confirmed", value="BMC read back off")
+            self.add(at + course.hold - 0.2, Kind.NEMESIS, f="still", value="BMC read back off")
         if course.outages:
             for name in ("internal", "external"):
                 self.add(at + 1.9, Kind.OBSERVE, f="vip-owner", key=name, value="52:54:00:00:00:0c")

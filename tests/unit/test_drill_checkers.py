@@ -9,6 +9,7 @@ from build_history import CONTROLLERS, END, HEAL, Trial, good
 
 from stockade.drill import checkers
 from stockade.drill.checkers import CHECKERS, EVIDENCE_MAX, case_of, check
+from stockade.drill.history import read
 from stockade.drill.verdict import Finding, Verdict
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
@@ -417,7 +418,7 @@ def test_t_a_window_against_its_threshold() -> None:
 
 
 def test_t_failback_is_its_own() -> None:
-    expect = {"error_window_s": {"token": 4}, "failback_window_s": {"token": 2}}
+    expect = {"error_window_s": {"token": 4}, "failback_window_s": {"token": 2.5}}
     found = findings(failing((21, 24), (70, 71), **expect))
     assert (found["T token"].verdict, found["T token failback"].verdict) == (PASS, PASS)
     found = findings(failing((21, 24), (70, 72), **expect))
@@ -482,3 +483,56 @@ def test_t_a_control_that_sees_nothing_or_no_end_fails() -> None:
 def test_t_all_of_no_streams_is_not_all_well() -> None:
     assert verdict(expecting(error_window_s={"*": 20}), "T *") is PASS
     assert verdict(Trial(expect={"error_window_s": {"*": 20}}).fault(), "T *") is UNKNOWN
+
+
+def lasting(**changes: object) -> Trial:
+    """A trial whose fault lasts until it is healed, and was seen to."""
+    return good(target="vip-holder", fault={"kind": "power-cut"}, **changes).step("still", 64)
+
+
+def test_v1_a_fault_that_ended_by_itself_proves_nothing() -> None:
+    assert verdict(lasting(), "V1") is PASS
+    assert verdict(lasting().without("still"), "V1") is UNKNOWN
+
+
+def test_v1_lines_taken_out_of_the_middle_are_noticed() -> None:
+    lines = good().text().splitlines()
+    whole = [line for line in lines if '"kind":"fail"' not in line]
+    assert len(whole) < len(lines)
+    made = case_of(read(whole), good().scenario)
+    assert next(each.verdict for each in check(made) if each.id == "V1") is UNKNOWN
+
+
+def test_v1_where_everything_is_hit_everything_must_have_been_there() -> None:
+    roles = {"internal VIP": ["ctl1"], "database writer": ["ctl1"]}
+
+    def hit(found: dict[str, list[str]]) -> Verdict:
+        made = good(target="everything", fault={"kind": "power-cut"}).step("still", 64).without("target")
+        return verdict(made.see("target", 20, value={"hosts": ["ctl1"], "roles": found}), "V1")
+
+    assert hit(roles) is PASS
+    assert hit({**roles, "database writer": ["ctl2"]}) is UNKNOWN
+    assert hit({}) is UNKNOWN
+
+
+def test_v1_a_drill_in_trouble_proves_nothing() -> None:
+    assert verdict(good().see("trouble", 70, error="ctl1 does not answer"), "V1") is UNKNOWN
+
+
+def test_s2_a_record_that_is_there_twice_fails() -> None:
+    assert verdict(good().present("r1", ["ctl2"]), "S2") is FAIL
+
+
+def test_l4_a_session_that_breaks_fails_where_it_must_not() -> None:
+    def session(*seen: tuple[float, str], **expect: object) -> Trial:
+        made = good(expect={"keeps_sessions": True, **expect})
+        for at, value in seen:
+            made.see("tcp-session", at, value=value)
+        return made
+
+    assert verdict(session((1, "opened")), "L4") is PASS
+    # After the load has ended it may end as well.
+    assert verdict(session((1, "opened"), (99.5, "broken: ended")), "L4") is PASS
+    assert verdict(session((1, "opened"), (22, "broken: reset"), (23, "opened")), "L4") is FAIL
+    assert verdict(session(), "L4") is UNKNOWN
+    assert "L4" not in findings(good())

@@ -117,6 +117,28 @@ def test_a_write_without_an_end_is_offered_and_unknown() -> None:
     assert [each.kind for each in operations(made.history())["set-add"]] == [Kind.OK, Kind.INFO, Kind.OK]
 
 
+def test_a_hang_that_ends_well_is_an_outage() -> None:
+    """prove.md's trap: a request that hangs and at last succeeds counts as nothing."""
+    made = Trial().fault()
+    made.see("load", 0.1, key="begin", value={"streams": {"read": {"rate": 1, "timeout_s": 10, "deadline_s": 3}}})
+    for second in range(1, 95):
+        made.op("read", second, 9.9 if 21 <= second < 31 else 0.1)
+    found = of(made, "read")
+    assert (found.offered, found.ok, found.fail) == (94, 94, 0)
+    assert found.out == window(21, 30, 20, 31)
+    assert found.unavailable_s == 10
+
+
+def test_what_was_under_way_at_the_heal_belongs_to_the_fault_unless_the_stream_had_recovered() -> None:
+    recovered = Trial().fault().ops("read", failing=((21, 23),)).op("read", 64.9, 3, "fail")
+    assert (of(recovered, "read").out, of(recovered, "read").back) == (
+        window(21.5, 22.5, 20.5, 23.5),
+        window(64.9, 64.9, 64.5, 65.5),
+    )
+    still_out = Trial().fault().ops("read", failing=((21, 65),)).op("read", 64.9, 3, "fail")
+    assert (of(still_out, "read").out, of(still_out, "read").back) == (window(21.5, 64.9, 20.5, 65.5), None)
+
+
 def test_what_the_cloud_names_itself_is_one_operation() -> None:
     """A VM has an id only once it is accepted."""
     made = Trial().fault().add(Kind.INVOKE, 30, "server-accept")

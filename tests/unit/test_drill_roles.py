@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Sequence
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_members_place_in_the_database() -> None:
 @pytest.fixture
 def scene() -> Scene:
     cloud = load(lab_example())
-    return Scene(cloud, FakeMachines(cloud), Things("router", "server", "volume", "10.77.3.100", {}), list)
+    return Scene(cloud, FakeMachines(cloud), Things("router", "b1f0-no-such-server", "volume", "10.77.3.100", {}), list)
 
 
 def answers(scene: Scene, **texts: str) -> None:
@@ -108,3 +109,26 @@ def test_the_guards_leader_is_not_made_up(scene: Scene) -> None:
 def test_the_writer_is_asked_of_whoever_answers(scene: Scene) -> None:
     answers(scene, ctl3=STATISTICS.format(one="DOWN", two="UP"))
     assert asyncio.run(roles.resolve(scene, TargetRole.EVERYTHING)) == ("ctl2",)
+
+
+def test_the_host_of_the_vm_is_the_one_that_runs_it(scene: Scene) -> None:
+    answers(scene, cmp1="", cmp2="here\n")
+    assert asyncio.run(roles.resolve(scene, TargetRole.VM_HOST)) == ("cmp2",)
+    answers(scene, cmp1="here\n", cmp2="here\n")
+    with pytest.raises(HostError, match="cmp1 and cmp2"):
+        asyncio.run(roles.resolve(scene, TargetRole.VM_HOST))
+
+
+def test_who_asks_for_the_vm_does_not_find_itself(scene: Scene) -> None:
+    """A shell has what it runs in its own command line."""
+    machines = scene.machines
+    assert isinstance(machines, FakeMachines)
+
+    def really(argv: Sequence[str], _stdin: str) -> Completed:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    for transport in machines.transports.values():
+        transport.answer = really
+    with pytest.raises(HostError, match="no compute"):
+        asyncio.run(roles.resolve(scene, TargetRole.VM_HOST))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import signal
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -12,7 +16,7 @@ from rich.table import Table
 from stockade.cli.common import EXIT_FAILED, err, leave, out, reachable, read_cloud, run
 from stockade.cli.live import DrillView
 from stockade.cli.progress import Screen
-from stockade.cloud.model import Cloud
+from stockade.cloud.model import Cloud, MachineKind
 from stockade.drill import catalogue
 from stockade.drill.campaign import Campaign, drills_root, judged, load, seed_of
 from stockade.drill.faults.undo import HealPlan, perform
@@ -21,12 +25,15 @@ from stockade.drill.report import as_json, page
 from stockade.drill.report.model import Campaign as Reported
 from stockade.drill.report.model import Trial as ReportedTrial
 from stockade.drill.runner import Trial
-from stockade.drill.scenario import Scenario, parse
+from stockade.drill.scenario import Scenario, TargetRole, parse
 from stockade.drill.verdict import Judgement, Verdict
 from stockade.errors import UsageError
 from stockade.files import write_whole
+from stockade.lock import FileLock
 from stockade.machines.base import Machines
 
+LOCK_TIMEOUT_S = 5
+"""Enough for the lock of a killed drill to go; a running one lasts minutes."""
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
 into_option = click.option(
     "--into", type=click.Path(file_okay=False, path_type=Path), help="Keep the histories here, not with the cloud."
@@ -57,8 +64,9 @@ def list_() -> None:
 @click.argument("name")
 @click.option("--trials", type=click.IntRange(1, 1000), help="How many in all; those on file count. Default: one more.")
 @click.option("--seed", type=click.IntRange(0), help="Draw arrivals and instants from this; default: at random.")
+@click.option("--yes", is_flag=True, help="Break servers without asking.")
 @into_option
-def run_(name: str, trials: int | None, seed: int | None, into: Path | None) -> None:
+def run_(name: str, trials: int | None, seed: int | None, yes: bool, into: Path | None) -> None:  # noqa: FBT001
     """Run trials of the drill NAME, or of a scenario file, until there are enough.
 
     Each trial is kept when it ends: run the same command again to go on. Exit code 0 if every trial passed, 1 if one
@@ -66,11 +74,16 @@ def run_(name: str, trials: int | None, seed: int | None, into: Path | None) -> 
     """
     scenario = catalogue.find(name)
     cloud = read_cloud(None)
-    HealPlan(cloud).refuse_if_due()
+    if scenario.target is TargetRole.GUARD_LEADER:
+        raise UsageError(f"{name} hits the guard's leader, and this version has no guard yet")
+    out.print(f"cloud [bold]{escape(cloud.name)}[/bold], {escape(str(cloud.source or 'the packaged lab'))}")
+    if cloud.machines is MachineKind.SSH and not yes:
+        click.confirm("These are servers, and the drill breaks them for real. Go on?", abort=True)
     campaign = Campaign(scenario, into or drills_root(cloud))
     base = random.SystemRandom().randrange(1 << 20) if seed is None else seed
     missing = campaign.missing(trials or len(campaign.finished()) + 1)
-    with Screen(err) as screen:
+    with _alone(cloud), Screen(err) as screen:
+        HealPlan(cloud).refuse_if_due()
         for place, number in enumerate(missing, 1):
             screen.note(
                 f"{scenario.name}: trial {number}, {place} of {len(missing)} to do, seed {seed_of(base, number)}"
@@ -84,9 +97,23 @@ def run_(name: str, trials: int | None, seed: int | None, into: Path | None) -> 
 def _trial(cloud: Cloud, machines: Machines, campaign: Campaign, number: int, seed: int, screen: Screen) -> None:
     view = DrillView(screen)
     trial = Trial(cloud, machines, campaign.scenario, seed, number, screen, view.see)
-    path = run(machines, lambda: trial.run(campaign.make_room(number)))
+    path = run(machines, lambda: _stoppable(trial.run(campaign.make_room(number))))
     judgement = judge(load(path))
     screen.note(_line(judgement))
+
+
+async def _stoppable(work: Coroutine[Any, Any, Path]) -> Path:
+    """Let Ctrl-C, SIGTERM and a lost terminal cancel the trial, which then heals; however often they come."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    return await work
+
+
+def _alone(cloud: Cloud) -> FileLock:
+    """One drill or heal at a time: each would take the other's faults and records for its own."""
+    return FileLock(drills_root(cloud) / "lock", timeout_s=LOCK_TIMEOUT_S)
 
 
 def _tell(campaign: Campaign) -> Verdict:
@@ -126,20 +153,19 @@ def _line(judgement: Judgement) -> str:
 def heal() -> None:
     """Take back what a drill that was broken off has left. Does no harm where there is nothing to heal."""
     cloud = read_cloud(None)
-    plan = HealPlan(cloud)
-    steps = plan.read()
-    if not steps:
-        plan.done()
-        out.print("nothing to heal: no drill was broken off in mid fault")
-        return
-    machines = reachable(cloud)
-    with Screen(err) as screen:
-        screen.phase("heal", len(steps))
-        for step in steps:
-            screen.note(str(step))
-        run(machines, lambda: perform(steps, cloud, machines))
-    plan.done()
-    out.print("healed; `stockade status` shows how the cloud is")
+    with _alone(cloud):
+        plan = HealPlan(cloud)
+        if steps := plan.read():
+            machines = reachable(cloud)
+            with Screen(err) as screen:
+                screen.phase("heal", len(steps))
+                for step in steps:
+                    screen.note(str(step))
+                run(machines, lambda: perform(steps, cloud, machines))
+            plan.done()
+            out.print("healed; `stockade status` shows how the cloud is")
+        else:
+            out.print("nothing to heal: no drill was broken off in mid fault")
 
 
 @drill.command()

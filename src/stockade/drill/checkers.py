@@ -15,7 +15,7 @@ from typing import Any
 
 from stockade.drill.history import SECOND_NS, Event, History, Kind
 from stockade.drill.metrics import Operation, Span, figures, operations, promised, span
-from stockade.drill.scenario import Scenario, digest_of
+from stockade.drill.scenario import Scenario, TargetRole, digest_of
 from stockade.drill.verdict import Finding, StreamFigures, Verdict, Window, merged
 
 EVIDENCE_MAX = 20
@@ -132,6 +132,8 @@ def meaningful(case: Case) -> list[Outcome]:
 
 
 def _record_problems(case: Case) -> Iterator[str]:
+    if any(each.index != number for number, each in enumerate(case.history.events)):
+        yield "lines are missing from the history, or in another order"
     if not case.history.whole:
         yield "the history has no end: the drill did not finish"
     if case.history.header.get("digest") != digest_of(case.history.header.get("scenario")):
@@ -152,6 +154,23 @@ def _fault_problems(case: Case) -> Iterator[str]:
         yield "nobody saw the fault take effect"
     if case.history.step_ns("gave-up") is not None:
         yield "the drill gave up"
+    for each in case.history.observed("trouble"):
+        yield f"the drill had trouble: {each.error}"
+    if case.scenario.lasts and case.span.inject_ns is not None and case.history.step_ns("still") is None:
+        yield "nobody saw that the fault was still in force when it was healed"
+    if case.scenario.target is TargetRole.EVERYTHING:
+        yield from _scattered(case)
+
+
+def _scattered(case: Case) -> Iterator[str]:
+    """Roles that were not on the host that was hit, where all of them should have been."""
+    seen = case.history.observed("target")
+    value = seen[-1].value if seen and isinstance(seen[-1].value, dict) else {}
+    if not value.get("roles"):
+        yield "nobody looked who had which role"
+    for role, hosts in value.get("roles", {}).items():
+        if hosts != value.get("hosts"):
+            yield f"{role} was on {', '.join(hosts) or 'no host'} and not on the host that was hit"
 
 
 def _stream_problems(case: Case) -> Iterator[str]:
@@ -213,6 +232,8 @@ def unasked(case: Case) -> list[Outcome]:
     asked |= _keys(case, Kind.OK) | _keys(case, Kind.INFO)
     refused = _keys(case, Kind.FAIL)
     rows: list[Row] = []
+    for node, count in _doubled(case):
+        rows.append((Verdict.FAIL, f"{count} records are there more than once through {node}"))
     for node, present in _set_lists(case).items():
         rows += [(Verdict.FAIL, f"{key} failed and is there through {node}") for key in sorted(present & refused)]
         unknown = sorted(present - asked - refused)
@@ -247,6 +268,14 @@ def _set_lists(case: Case) -> dict[str, frozenset[str]]:
     """Records that are there, by the controller that says so; controllers that could not be read are left out."""
     looks = _by_node(case.history.observed("set-read"))
     return {node: frozenset(each.value) for node, each in looks.items() if not each.error and each.value is not None}
+
+
+def _doubled(case: Case) -> Iterator[tuple[str, int]]:
+    """Hosts through which a record is there more than once, and how many records."""
+    for node, each in _by_node(case.history.observed("set-read")).items():
+        names = list(each.value or ())
+        if len(names) > len(set(names)):
+            yield node, len(names) - len(set(names))
 
 
 def _with_unread(case: Case, violations: list[Row], good: str) -> list[Row]:
@@ -491,6 +520,24 @@ def recovers(case: Case) -> list[Outcome]:
 # T: the scenario's thresholds
 
 
+def keeps_sessions(case: Case) -> list[Outcome]:
+    """L4, where it is expected: the TCP session that was open at the injection is open at the end of the load."""
+    if not case.scenario.expect.keeps_sessions:
+        return []
+    inject, end = case.span.inject_ns, case.span.end_ns
+    seen = [(each.time_ns, str(each.value)) for each in case.history.observed("tcp-session")]
+    if inject is None or not any(at < inject and value == "opened" for at, value in seen):
+        return [Outcome(Verdict.UNKNOWN, "no session was open at the injection")]
+    end = next((each.time_ns for each in case.history.observed("load") if each.key == "end"), end)
+    broken = [(at, value) for at, value in seen if inject <= at <= end and value != "opened"]
+    if broken:
+        at, value = broken[0]
+        return [Outcome(Verdict.FAIL, f"the session was {value}, {_seconds(at - inject)} after the injection")]
+    if not case.history.whole:
+        return [Outcome(Verdict.UNKNOWN, "the history ends before the load does")]
+    return [Outcome(Verdict.PASS, "the session that was open before the injection lived to the end")]
+
+
 def thresholds(case: Case) -> list[Outcome]:
     """T: one for each threshold of the scenario. One that no stream fits is UNKNOWN."""
     expect = case.scenario.expect
@@ -568,6 +615,7 @@ CHECKERS: tuple[tuple[str, str, Checker], ...] = (
     ("L1", "every stream succeeds again in time", succeeds_again),
     ("L2", "the cloud is complete again in time after the heal", complete_again),
     ("L3", "the VM answers again before its host returns", recovers),
+    ("L4", "the long TCP session does not break", keeps_sessions),
     ("T", "a threshold of the scenario", thresholds),
 )
 """Id, what holds if it passes, and who looks."""

@@ -45,7 +45,8 @@ class Kind(StrEnum):
     """The last."""
 
 
-NEMESIS_STEPS = ("arm", "inject", "confirmed", "heal", "healed", "gave-up")
+NEMESIS_STEPS = ("arm", "inject", "confirmed", "still", "heal", "healed", "gave-up")
+"""`still`: just before the heal, the fault was seen to be in force; of faults that last until they are healed."""
 COMPLETIONS = frozenset({Kind.OK, Kind.FAIL, Kind.INFO})
 
 

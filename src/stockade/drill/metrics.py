@@ -42,11 +42,18 @@ class Operation:
     lag_ns: int | None
     key: str | None
     value: Any
+    deadline_ns: int | None = None
+    """How long an answer may take before it is as good as none; None: as long as its user waits."""
 
     @property
     def ok(self) -> bool:
         """It must have happened."""
         return self.kind is Kind.OK
+
+    @property
+    def served(self) -> bool:
+        """It happened in time. A hang that ends well in the end is an outage all the same."""
+        return self.ok and (self.deadline_ns is None or self.latency_ns <= self.deadline_ns)
 
     @property
     def latency_ns(self) -> int:
@@ -75,7 +82,7 @@ class Span:
         if self.inject_ns is None:
             return False
         if operation.start_ns < self.inject_ns:
-            return not operation.ok and operation.end_ns >= self.inject_ns
+            return not operation.served and operation.end_ns >= self.inject_ns
         return self.heal_ns is None or operation.start_ns < self.heal_ns
 
     def after_heal(self, operation: Operation) -> bool:
@@ -103,8 +110,17 @@ def promised(history: History) -> dict[str, float]:
     return {name: float(stream["rate"]) for name, stream in sorted(begin.get("streams", {}).items())}
 
 
+def _deadlines_ns(history: History) -> dict[str, int]:
+    begin = next((each.value for each in history.observed("load") if each.key == "begin"), None) or {}
+    streams = begin.get("streams", {})
+    return {
+        name: round(float(each["deadline_s"]) * SECOND_NS) for name, each in streams.items() if "deadline_s" in each
+    }
+
+
 def operations(history: History) -> dict[str, tuple[Operation, ...]]:
     """All operations by stream, each by intended start. One that was sent and has no end is of unknown outcome."""
+    deadlines = _deadlines_ns(history)
     found: dict[str, list[Operation]] = {name: [] for name in history.streams()}
     under_way: dict[tuple[str, str | None], deque[Event]] = defaultdict(deque)
     for event in history.events:
@@ -114,16 +130,16 @@ def operations(history: History) -> dict[str, tuple[Operation, ...]]:
             # What the cloud itself names, a VM, has no key yet when it is asked for.
             if invoked := under_way[event.f, event.key] or under_way[event.f, None]:
                 invoked.popleft()
-            found[event.f].append(_operation(event, event.kind, event.time_ns))
+            found[event.f].append(_operation(event, event.kind, event.time_ns, deadlines.get(event.f)))
     for events in under_way.values():
         for event in events:
-            found[event.f].append(_operation(event, Kind.INFO, history.end_ns))
+            found[event.f].append(_operation(event, Kind.INFO, history.end_ns, deadlines.get(event.f)))
     return {name: tuple(sorted(each, key=lambda one: (one.start_ns, one.end_ns))) for name, each in found.items()}
 
 
-def _operation(event: Event, kind: Kind, end_ns: int) -> Operation:
+def _operation(event: Event, kind: Kind, end_ns: int, deadline_ns: int | None) -> Operation:
     start = event.time_ns if event.start_ns is None else event.start_ns
-    return Operation(event.f, kind, start, end_ns, event.lag_ns, event.key, event.value)
+    return Operation(event.f, kind, start, end_ns, event.lag_ns, event.key, event.value, deadline_ns)
 
 
 def percentile(values: Iterable[int], percent: int) -> int | None:
@@ -142,14 +158,15 @@ def stream_figures(stream: str, done: Sequence[Operation], phases: Span) -> Stre
     """Of one stream, whose operations are in the order of their intended starts."""
     baseline = [each.latency_ns for each in done if each.ok and phases.before_fault(each)]
     faulty = [each.latency_ns for each in done if each.ok and phases.hit(each)]
+    out, back = _failures(done, phases)
     return StreamFigures(
         stream=stream,
         offered=len(done),
         ok=sum(each.ok for each in done),
         fail=sum(each.kind is Kind.FAIL for each in done),
         info=sum(each.kind is Kind.INFO for each in done),
-        out=window(done, [each for each in done if not each.ok and phases.hit(each)]),
-        back=window(done, [each for each in done if not each.ok and phases.after_heal(each)]),
+        out=window(done, out),
+        back=window(done, back),
         unavailable_s=_unavailable_ns(stream, done, phases) / SECOND_NS,
         failed_ratio=_failed_ratio(done, phases),
         baseline_p50_ms=_ms(percentile(baseline, 50)),
@@ -161,6 +178,24 @@ def stream_figures(stream: str, done: Sequence[Operation], phases: Span) -> Stre
     )
 
 
+def _failures(done: Sequence[Operation], phases: Span) -> tuple[list[Operation], list[Operation]]:
+    """What was not served between injection and heal, and from the heal on.
+
+    What was under way at the heal belongs to the fault, unless the stream had already recovered from it: then it is
+    the return that broke it.
+    """
+    out = [each for each in done if not each.served and phases.hit(each)]
+    back = [each for each in done if not each.served and phases.after_heal(each)]
+    heal_ns = phases.heal_ns
+    if heal_ns is None:
+        return out, back
+    ended = [each for each in done if phases.hit(each) and each.end_ns < heal_ns]
+    if ended and ended[-1].served:
+        late = [each for each in out if heal_ns <= each.end_ns < phases.end_ns]
+        return [each for each in out if each not in late], late + back
+    return out, back
+
+
 def window(done: Sequence[Operation], failed: Sequence[Operation]) -> Window | None:
     """The error window of these failures, both in the order of intended starts; None without a failure.
 
@@ -169,7 +204,7 @@ def window(done: Sequence[Operation], failed: Sequence[Operation]) -> Window | N
     if not failed:
         return None
     first, last = failed[0].start_ns, failed[-1].start_ns
-    successes = [each.start_ns for each in done if each.ok]
+    successes = [each.start_ns for each in done if each.served]
     return Window(
         first_fail_ns=first,
         last_fail_ns=last,
@@ -194,7 +229,7 @@ def _binned(done: Iterable[Operation], phases: Span, width_ns: int) -> Mapping[i
 def _unavailable_ns(stream: str, done: Sequence[Operation], phases: Span) -> int:
     width = DATA_PATH_BIN_NS if stream == "udp" else BIN_NS
     bins = _binned(done, phases, width).values()
-    return width * sum(2 * sum(each.ok for each in offered) < len(offered) for offered in bins)
+    return width * sum(2 * sum(each.served for each in offered) < len(offered) for offered in bins)
 
 
 def _failed_ratio(done: Sequence[Operation], phases: Span) -> float | None:
@@ -203,7 +238,7 @@ def _failed_ratio(done: Sequence[Operation], phases: Span) -> float | None:
 
 
 def _ratio(offered: Collection[Operation]) -> float:
-    return sum(not each.ok for each in offered) / len(offered)
+    return sum(not each.served for each in offered) / len(offered)
 
 
 def _degraded_s(done: Sequence[Operation], phases: Span) -> float | None:

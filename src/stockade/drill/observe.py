@@ -31,6 +31,7 @@ GALERA = (
 async def finally_observe(scene: Scene, history: HistoryFile, token: str, *, volume: bool) -> None:
     """Write everything that the checkers want to know of the end. What cannot be read is written as an error."""
     await _sets(scene, history, token)
+    await _members(scene, history)
     await _galera(scene, history)
     await _holders(scene, history)
     if volume:
@@ -72,6 +73,19 @@ def _names(answer: Any) -> list[str]:
     """Names of the drill's own records; one that is there twice is there twice."""
     names = (str(each["name"]) for each in answer["address_scopes"])
     return sorted(name for name in names if name.startswith(f"{PREFIX}-"))
+
+
+async def _members(scene: Scene, history: HistoryFile) -> None:
+    """The records in each member of the database itself, once it has applied all it knows of: every API of every
+    controller asks the same one member, and would not see that another has lost rows."""
+    statement = f"SET SESSION wsrep_sync_wait = 1; SELECT name FROM address_scopes WHERE name LIKE '{PREFIX}-%';\n"
+    for host in scene.cloud.controllers:
+        node = f"{host.name}'s database"
+        try:
+            text = await scene.out(host.name, "mariadb --batch --skip-column-names neutron", stdin=statement)
+            history.write(Kind.OBSERVE, "set-read", node=node, value=sorted(text.split()))
+        except HostError as error:
+            history.write(Kind.OBSERVE, "set-read", node=node, error=str(error)[:200])
 
 
 async def _galera(scene: Scene, history: HistoryFile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,6 +22,8 @@ class HistoryFile:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file: TextIO = path.open("x", buffering=1, encoding="utf-8")
         self._count = 0
+        self.injected = False
+        """Whether the fault was asked for: from then on this is a trial."""
 
     def write(self, kind: Kind, f: str, **fields: Any) -> None:
         """Write one event that happens now, in the runner."""
@@ -45,7 +48,10 @@ class HistoryFile:
     def _append(self, event: Event) -> None:
         self._file.write(encode(event) + "\n")
         self._count += 1
-        self._watch(event)
+        self.injected = self.injected or (event.kind is Kind.NEMESIS and event.f == "inject")
+        # A terminal that went away must not end a drill in mid fault.
+        with suppress(OSError, ValueError):
+            self._watch(event)
 
 
 def read_lines(path: Path) -> list[str]:

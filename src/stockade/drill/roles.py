@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from stockade.build.context import DATABASE_BACKEND
 from stockade.build.services.nova import SERVICE as NOVA
 from stockade.cloud.model import Host
 from stockade.drill.faults.base import seen
+from stockade.drill.faults.undo import HealPlan, Step, Undo, perform
 from stockade.drill.scenario import TargetRole
 from stockade.drill.scene import Scene
 from stockade.errors import HostError
@@ -77,12 +78,13 @@ async def queue_leader(scene: Scene) -> str:
 
 
 async def vm_host(scene: Scene) -> str:
-    """The compute on which the demo's VM runs. Raises HostError if it runs nowhere."""
+    """The compute on which the demo's VM runs. Raises HostError if it runs nowhere, or twice."""
+    # The brackets keep the shell that asks from finding itself.
     computes = tuple(host for host in scene.cloud.hosts if host not in scene.cloud.controllers)
-    found = await scene.each(f"pgrep -f 'uuid {scene.things.server_id}' >/dev/null && echo here || true", computes)
+    found = await scene.each(f"pgrep -f '[u]uid {scene.things.server_id}' >/dev/null && echo here || true", computes)
     running = [host for host, text in found.items() if text]
-    if not running:
-        raise HostError("the demo's VM", "runs on no compute")
+    if len(running) != 1:
+        raise HostError("the demo's VM", f"runs on {' and '.join(running) or 'no compute'}", next_step="stockade demo")
     return running[0]
 
 
@@ -122,16 +124,27 @@ async def roles(scene: Scene) -> dict[str, list[str]]:
     return found | {"database writer": [await database_writer(scene)]}
 
 
-async def gather(scene: Scene, onto: str) -> None:
-    """Move the VIPs and the demo's router onto one controller, so that its loss is the worst one."""
+async def gather(scene: Scene, onto: str, plan: HealPlan) -> bool:
+    """Move the VIPs and the demo's router onto one controller, so that its loss is the worst one; whether they moved.
+
+    The others are taken out of each election until `onto` has won it. That is a fault too: its undo steps are on disk.
+    """
     others = tuple(host for host in scene.cloud.controllers if host.name != onto)
+    moved = False
     if not await _holds_all(scene, onto):
-        await _moved(scene, others, "systemctl stop keepalived", "systemctl start keepalived", onto, "the VIPs")
+        steps = [Undo(Step.START, host.name, "keepalived") for host in others]
+        moved = await _move(scene, others, "systemctl stop keepalived", steps, plan, lambda: _holds_all(scene, onto))
     if await router_owners(scene) != (onto,):
-        inside = f"ip netns exec qrouter-{scene.things.router_id}"
-        link = f"$({inside} ip -oneline link show | grep -o 'ha-[^@:]*' | head -1)"
-        down, up = (f"{inside} ip link set {link} {way}" for way in ("down", "up"))
-        await _moved(scene, others, down, up, onto, "the router")
+        router = scene.things.router_id
+        steps = [Undo(Step.ROUTER_LINK, host.name, router) for host in others]
+        inside = f"ip netns exec qrouter-{router}"
+        away = f"{inside} ip link set $({inside} ip -oneline link show | grep -o 'ha-[^@:]*' | head -1) down"
+
+        async def owns() -> bool:
+            return onto in await router_owners(scene)
+
+        moved = await _move(scene, others, away, steps, plan, owns)
+    return moved
 
 
 async def _holds_all(scene: Scene, host: str) -> bool:
@@ -140,19 +153,26 @@ async def _holds_all(scene: Scene, host: str) -> bool:
     return all(holders(addresses, str(vip)) == (host,) for vip in vips)
 
 
-async def _moved(scene: Scene, others: tuple[Host, ...], away: str, back: str, onto: str, what: str) -> None:
-    """Take the others out of the election until `onto` has won it, and let them in again."""
+async def _move(
+    scene: Scene,
+    others: tuple[Host, ...],
+    away: str,
+    back: Sequence[Undo],
+    plan: HealPlan,
+    there: Callable[[], Awaitable[bool]],
+) -> bool:
+    plan.write(back)
     try:
         await scene.each(away, others)
 
         async def look() -> str | None:
-            if what == "the router":
-                return onto if onto in await router_owners(scene) else None
-            return onto if await _holds_all(scene, onto) else None
+            return "there" if await there() else None
 
-        await seen(f"{what} on {onto}", look, timeout_s=MOVE_S, poll_s=0.5)
+        await seen("the election to be won", look, timeout_s=MOVE_S, poll_s=0.5)
     finally:
-        await scene.each(back, others)
+        await perform(back, scene.cloud, scene.machines)
+        plan.done()
+    return True
 
 
 def _only(scene: Scene, hosts: tuple[str, ...], what: str) -> tuple[str, ...]:

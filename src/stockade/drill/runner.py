@@ -17,7 +17,8 @@ from stockade.cloud.model import Cloud
 from stockade.cloud.timers import timers
 from stockade.demo import story
 from stockade.drill import observe, roles, things
-from stockade.drill.faults.base import NotConfirmed, Package
+from stockade.drill.breakage import break_and_heal
+from stockade.drill.faults.base import Package
 from stockade.drill.faults.kinds import package
 from stockade.drill.faults.undo import HealPlan, perform
 from stockade.drill.history import SCHEMA, Event, Kind
@@ -54,8 +55,8 @@ class Trial:
     async def run(self, path: Path) -> Path:
         """Run it and write its history to `path`; the path of the finished file.
 
-        Raises UsageError if the cloud is not fit for it, and StockadeError if it could not be brought to its end; the
-        fault is healed in every case, or its heal plan is still on disk.
+        Raises UsageError or StockadeError if it came to no injection. From then on whatever goes wrong is part of the
+        trial and in its history; the fault is healed, or its heal plan is still on disk.
         """
         plan = HealPlan(self.cloud)
         plan.refuse_if_due()
@@ -63,27 +64,43 @@ class Trial:
         made = await asyncio.to_thread(things.prepare, self.cloud)
         names: list[str] = []
         scene = Scene(self.cloud, self.machines, made, lambda: list(names))
+        if self.scenario.target is TargetRole.EVERYTHING:
+            (onto,) = await roles.resolve(scene, self.scenario.target)
+            if await roles.gather(scene, onto, plan):
+                await self._healthy_before()
         history = HistoryFile(path, lambda event: self._seen(event, names))
         history.write(Kind.RUN, "", value=await self._header(scene))
         try:
             await self._stages(scene, history, plan)
+            history.write(Kind.END, "")
+        except StockadeError as error:
+            if not history.injected:
+                raise
+            # Counted as it is: a trial that may be thrown away when it ends badly proves nothing.
+            history.write(Kind.OBSERVE, "trouble", error=str(error))
         finally:
             with suppress(Exception):
                 await asyncio.to_thread(things.discard, self.cloud)
-        history.write(Kind.END, "")
         return history.close()
 
     async def _stages(self, scene: Scene, history: HistoryFile, plan: HealPlan) -> None:
-        if self.scenario.target is TargetRole.EVERYTHING:
-            (onto,) = await roles.resolve(scene, self.scenario.target)
-            await roles.gather(scene, onto)
         rng = random.Random(self.seed)
         load = await self._load(scene, history)
         try:
             self.progress.doing("drill", "load runs; baseline")
             await self._hold(load, self.scenario.baseline_s + rng.random() * self.scenario.jitter_s)
             fault = await self._aim(scene, history)
-            await self._break_and_heal(fault, history, plan, load)
+            self.progress.doing("drill", f"{self.scenario.fault.kind}, then heal")
+            trouble = await break_and_heal(
+                fault,
+                self.scenario,
+                history,
+                plan,
+                lambda seconds: self._hold(load, seconds),
+                lambda: perform(fault.undo, self.cloud, self.machines),
+            )
+            if trouble:
+                history.write(Kind.OBSERVE, "trouble", error=trouble)
             await self._settle(history, load)
             self.progress.doing("drill", "the load goes on")
             await self._hold(load, self.scenario.tail_s)
@@ -92,39 +109,21 @@ class Trial:
         except BaseException:
             load.kill()
             raise
-        token = await asyncio.to_thread(lambda: str(story.connect(self.cloud).authorize()))
-        await observe.finally_observe(scene, history, token, volume=self.scenario.load.writer > 0)
+        await observe.finally_observe(
+            scene, history, await asyncio.to_thread(self._token), volume=self.scenario.load.writer > 0
+        )
+
+    def _token(self) -> str:
+        """A new token, empty if none can be had: that the reads fail then is part of the evidence."""
+        try:
+            return str(story.connect(self.cloud).authorize())
+        except Exception:
+            return ""
 
     async def _aim(self, scene: Scene, history: HistoryFile) -> Package:
         hosts = await roles.resolve(scene, self.scenario.target)
         history.write(Kind.OBSERVE, "target", value={"hosts": list(hosts), "roles": await roles.roles(scene)})
         return package(self.scenario.fault, scene, hosts)
-
-    async def _break_and_heal(self, fault: Package, history: HistoryFile, plan: HealPlan, load: LoadProcess) -> None:
-        """From arm to healed. Whatever happens in between, the undo steps are done."""
-        if fault.undo:
-            plan.write(fault.undo)
-        history.write(Kind.NEMESIS, "arm", value=[str(undo) for undo in fault.undo])
-        try:
-            self.progress.doing("drill", f"injects {self.scenario.fault.kind}")
-            injected = asyncio.get_running_loop().time()
-            history.write(Kind.NEMESIS, "inject", value=self.scenario.fault.model_dump(mode="json"))
-            await fault.inject()
-            history.write(Kind.NEMESIS, "confirmed", value=await fault.confirm())
-            self.progress.doing("drill", f"{self.scenario.fault.kind} holds")
-            left_s = injected + self.scenario.hold_s - asyncio.get_running_loop().time()
-            await self._hold(load, left_s)
-        except NotConfirmed as error:
-            history.write(Kind.NEMESIS, "gave-up", error=str(error))
-        finally:
-            self.progress.doing("drill", "heals")
-            history.write(Kind.NEMESIS, "heal")
-            await asyncio.shield(perform(fault.undo, self.cloud, self.machines))
-        try:
-            history.write(Kind.NEMESIS, "healed", value=await fault.verify())
-            plan.done()
-        except NotConfirmed as error:
-            raise StockadeError(f"the fault may still be in force: {error}\n  next: stockade drill heal") from error
 
     async def _settle(self, history: HistoryFile, load: LoadProcess) -> None:
         """Ask for the cloud's own health until it is complete or time is up; every answer is written down."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stockade.cloud.model import Plane
 from stockade.errors import UsageError
@@ -144,10 +145,15 @@ class Expectation(_Strict):
     """Every stream succeeds again while the fault still holds."""
     owner_changes: int = 2
     """How often the VIPs may change hands because of one fault."""
+    keeps_sessions: bool = False
+    """The long TCP session to the VM must not break."""
     recovers_vms: bool = False
     """The VM must answer again, on another host and while the fault still holds."""
     violates: str = ""
     """For the control that breaks the cloud: the checker that must fail, and no other."""
+
+
+READ_APIS = ("compute", "network", "volume", "image", "placement")
 
 
 class Load(_Strict):
@@ -155,7 +161,7 @@ class Load(_Strict):
 
     tokens: float = 1
     reads: float = 0.5
-    """Of each API at the external VIP; half as many at the internal one."""
+    """Of each API, at each VIP."""
     acknowledged: float = 1
     servers: float = 0
     """Life cycles of a VM."""
@@ -163,6 +169,25 @@ class Load(_Strict):
     """Datagrams to the demo's VM; its long TCP session sends a tenth as often."""
     writer: float = 1
     """How often the counter of the writer in the VM is read."""
+
+    def streams(self) -> dict[str, float]:
+        """Rate of each stream, in operations per second. The TCP session sends a tenth as often as datagrams go."""
+        reads = {f"read-{api}-{vip}": self.reads for api in READ_APIS for vip in ("external", "internal")}
+        return reads | {
+            "token": self.tokens,
+            "token-use": self.tokens,
+            "set-add": self.acknowledged,
+            "server-accept": self.servers,
+            "server-active": self.servers,
+            "server-delete": self.servers,
+            "udp": self.datapath,
+            "tcp": self.datapath / 10,
+            "writer": self.writer,
+        }
+
+
+COARSEST = 2.4
+"""Periods of a stream, its jitter included, that one failed operation can make an error window long."""
 
 
 class Scenario(_Strict):
@@ -183,6 +208,31 @@ class Scenario(_Strict):
     trials: int = 5
     needs_guard: bool = False
     expect: Expectation = Expectation()
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Scenario:
+        """A fault needs somebody to hit, and a threshold a stream that is sampled often enough to tell it."""
+        if (self.target is TargetRole.NOBODY) is self.hits:
+            raise ValueError(f"a fault of kind {self.fault.kind} {'needs' if self.hits else 'has no'} target")
+        for limits in (self.expect.error_window_s, self.expect.failback_window_s):
+            for pattern, limit_s in limits.items():
+                for stream, rate_hz in self.load.streams().items():
+                    least_s = COARSEST / rate_hz if rate_hz else 0
+                    if fnmatchcase(stream, pattern) and 0 < limit_s < least_s:
+                        raise ValueError(f"{stream} is sampled too seldom to tell {limit_s:g} s from {least_s:g} s")
+        return self
+
+    @property
+    def hits(self) -> bool:
+        """Whether the fault hits hosts, and not the probes, a record or nothing."""
+        return not isinstance(self.fault, NoFault | ProbesDropped | RowDeleted)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the fault stays in force until it is healed."""
+        if isinstance(self.fault, UnitKilled):
+            return self.fault.keep_down
+        return self.hits and not isinstance(self.fault, Rebooted)
 
     @property
     def digest(self) -> str:

@@ -28,12 +28,24 @@ class Package(Protocol):
         ...
 
     async def confirm(self) -> str:
-        """How it was seen from outside that it took effect. Raises NotConfirmed after a bound."""
+        """How it was seen from outside that it is in force. Raises NotConfirmed after a bound."""
+        ...
+
+    async def over(self) -> bool:
+        """Whether it has ended by itself: then there is nothing more to wait for."""
         ...
 
     async def verify(self) -> str:
         """How it was seen, after the undo steps, that nothing of it is left. Raises NotConfirmed."""
         ...
+
+
+class Endless:
+    """A fault that does not end by itself."""
+
+    async def over(self) -> bool:
+        """False: it lasts until it is healed."""
+        return False
 
 
 async def seen(

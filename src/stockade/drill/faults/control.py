@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import time
 
-from stockade.drill.faults.base import NotConfirmed
+from stockade.drill.faults.base import Endless, NotConfirmed
 from stockade.drill.faults.undo import Undo
 from stockade.drill.scene import Scene
 from stockade.errors import HostError
@@ -14,7 +14,7 @@ from stockade.errors import HostError
 TABLE = "stockade_drill"
 
 
-class Nothing:
+class Nothing(Endless):
     """The null drill."""
 
     undo: tuple[Undo, ...] = ()
@@ -31,11 +31,11 @@ class Nothing:
         return "nothing was done"
 
 
-class ProbesDropped:
-    """What this computer sends to the users' side of the cloud is dropped by its own kernel, for a time measured.
+class ProbesDropped(Endless):
+    """What the users' side of the cloud answers is dropped by this computer's own kernel, for a time measured.
 
-    The kernel ends it by itself, so nothing is left if the drill is killed: each rule holds a set element that
-    expires.
+    On the way in: what is dropped on the way out fails at once, and no probe would have to wait for its timeout. The
+    kernel ends it by itself, so nothing is in force if the drill is killed: the elements of the set expire.
     """
 
     undo: tuple[Undo, ...] = ()
@@ -52,8 +52,8 @@ class ProbesDropped:
         await _nft(
             f"add table ip {TABLE}\ndelete table ip {TABLE}\nadd table ip {TABLE}\n"
             f"add set ip {TABLE} gone {{ type ipv4_addr; flags timeout; }}\n"
-            f"add chain ip {TABLE} out {{ type filter hook output priority 0; }}\n"
-            f"add rule ip {TABLE} out ip daddr @gone counter drop\n"
+            f"add chain ip {TABLE} into {{ type filter hook input priority 0; }}\n"
+            f"add rule ip {TABLE} into ip saddr @gone counter drop\n"
             f"add element ip {TABLE} gone {{ {elements} }}\n"
         )
         self._began = time.monotonic()
@@ -64,7 +64,7 @@ class ProbesDropped:
         while time.monotonic() < deadline:
             listing = await _nft(f"list table ip {TABLE}\n")
             if "counter packets 0 " not in listing:
-                return f"packets to {', '.join(self._addresses)} are dropped"
+                return f"packets from {', '.join(self._addresses)} are dropped"
             await asyncio.sleep(0.05)
         raise NotConfirmed("the kernel has dropped no packet")
 
@@ -76,7 +76,7 @@ class ProbesDropped:
         return f"packets were dropped for {self._for_s:g} s"
 
 
-class RowDeleted:
+class RowDeleted(Endless):
     """An acknowledged record is deleted behind the back of the service: a cloud that loses data."""
 
     undo: tuple[Undo, ...] = ()

@@ -5,20 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from stockade.drill.faults.base import seen
+from stockade.drill.faults.base import Endless, seen
 from stockade.drill.faults.undo import Step, Undo
 from stockade.drill.scene import Scene
 
 NAME = ".stockade-drill-fills-the-disk"
 
 
-class DiskFull:
+class DiskFull(Endless):
     """One file takes what is left of the file system that holds `path`, without being written."""
 
     def __init__(self, scene: Scene, hosts: Sequence[str], path: str) -> None:
         self._scene, self._hosts, self._path = scene, hosts, path
         self._file = f"{path.rstrip('/')}/{NAME}"
-        self.undo = tuple(Undo(Step.REMOVE_FILE, host, self._file) for host in hosts)
+        self.undo = tuple(Undo(Step.REMOVE_FILES, host, self._file) for host in hosts)
 
     async def inject(self) -> None:
         """Take the space; the last few blocks go to what writes meanwhile."""

@@ -8,17 +8,17 @@ from stockade.drill import scenario
 from stockade.drill.faults import control, disk, machine, network, unit
 from stockade.drill.faults.base import Package
 from stockade.drill.scene import Scene
+from stockade.errors import UsageError
 
 
 def package(fault: scenario.Fault, scene: Scene, hosts: Sequence[str]) -> Package:
-    """The fault of this kind, aimed at `hosts`."""
+    """The fault of this kind, aimed at `hosts`. Raises StockadeError if it could not be injected there, or healed."""
+    if made := _control(fault, scene):
+        return made
+    if not hosts:
+        # Everything that is said of no host is true: such a fault would be confirmed.
+        raise UsageError(f"a fault of kind {fault.kind} has nobody to hit in this cloud")
     match fault:
-        case scenario.NoFault():
-            return control.Nothing()
-        case scenario.ProbesDropped(for_s=for_s):
-            return control.ProbesDropped(scene, for_s)
-        case scenario.RowDeleted():
-            return control.RowDeleted(scene)
         case scenario.PowerCut():
             return machine.PowerCut(scene, hosts)
         case scenario.MachineFrozen():
@@ -35,3 +35,18 @@ def package(fault: scenario.Fault, scene: Scene, hosts: Sequence[str]) -> Packag
             return machine.Planned(scene, hosts, "reboot")
         case scenario.ShutDown():
             return machine.Planned(scene, hosts, "poweroff")
+        case _:
+            raise AssertionError(fault)
+
+
+def _control(fault: scenario.Fault, scene: Scene) -> Package | None:
+    """The fault, if it hits no host."""
+    match fault:
+        case scenario.NoFault():
+            return control.Nothing()
+        case scenario.ProbesDropped(for_s=for_s):
+            return control.ProbesDropped(scene, for_s)
+        case scenario.RowDeleted():
+            return control.RowDeleted(scene)
+        case _:
+            return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stockade.cloud.model import Plane
-from stockade.drill.faults.base import seen
+from stockade.drill.faults.base import Endless, NotConfirmed, seen
 from stockade.drill.faults.undo import Step, Undo
 from stockade.drill.scenario import NetworkCut
 from stockade.drill.scene import Scene
@@ -13,16 +13,18 @@ from stockade.errors import HostError
 from stockade.machines.base import Direction
 
 
-class Cut:
+class Cut(Endless):
     """Each host is cut off on each of the planes."""
 
     def __init__(self, scene: Scene, hosts: Sequence[str], fault: NetworkCut) -> None:
         self._scene, self._hosts, self._fault = scene, hosts, fault
-        self.undo: tuple[Undo, ...] = (Undo(Step.RECONNECT),)
+        self._board = scene.machines.switchboard()
+        # Whoever fences it meanwhile leaves it off.
+        self.undo: tuple[Undo, ...] = (Undo(Step.RECONNECT), *(Undo(Step.POWER_ON, host) for host in hosts))
 
     async def inject(self) -> None:
         """Tell the switch."""
-        board = self._scene.machines.switchboard()
+        board = self._board
         for name in self._hosts:
             host = self._scene.cloud.host(name)
             for plane in self._fault.planes:
@@ -34,17 +36,19 @@ class Cut:
     async def confirm(self) -> str:
         """Neighbours' pings are lost; of a loss in part, the switch says so."""
         if self._fault.percent < 100:
-            return "; ".join(await self._scene.machines.switchboard().active())
+            if not (active := await self._board.active()):
+                raise NotConfirmed("the switch knows of no fault")
+            return "; ".join(active)
         return await seen("pings lost", lambda: self._pings(wanted=False))
 
     async def verify(self) -> str:
         """Neighbours' pings arrive, and nothing is left in the switch."""
-        if left := await self._scene.machines.switchboard().active():
+        if left := await self._board.active():
             return await seen(f"nothing in force but {left}", self._none_active)
         return await seen("pings answered", lambda: self._pings(wanted=True))
 
     async def _none_active(self) -> str | None:
-        return None if await self._scene.machines.switchboard().active() else "nothing is in force"
+        return None if await self._board.active() else "nothing is in force"
 
     async def _pings(self, *, wanted: bool) -> str | None:
         told = []

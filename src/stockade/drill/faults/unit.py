@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import Sequence
 
-from stockade.drill.faults.base import seen
+from stockade.drill.faults.base import Endless, seen
 from stockade.drill.faults.undo import Step, Undo
 from stockade.drill.scene import Scene
+from stockade.machines.common import gather_all
 
 
-class UnitFrozen:
+class UnitFrozen(Endless):
     """SIGSTOP to every process of the unit: it holds its sockets, and answers nobody."""
 
     def __init__(self, scene: Scene, hosts: Sequence[str], unit: str) -> None:
@@ -21,7 +21,7 @@ class UnitFrozen:
     async def inject(self) -> None:
         """Stop them."""
         script = f"systemctl kill --signal=SIGSTOP --kill-whom=all {shlex.quote(self._unit)}"
-        await asyncio.gather(*(self._scene.out(host, script) for host in self._hosts))
+        await gather_all(self._scene.out(host, script) for host in self._hosts)
 
     async def confirm(self) -> str:
         """Every process is in state T."""
@@ -48,7 +48,7 @@ _STATES = (
 )
 
 
-class UnitKilled:
+class UnitKilled(Endless):
     """SIGKILL to every process of the unit; kept down, or left to whoever starts it again."""
 
     def __init__(self, scene: Scene, hosts: Sequence[str], unit: str, *, keep_down: bool) -> None:
@@ -63,7 +63,7 @@ class UnitKilled:
             self._before[host] = await self._main(host)
         mask = f"systemctl mask --runtime {unit} && " if self._keep_down else ""
         script = f"{mask}systemctl kill --signal=SIGKILL --kill-whom=all {unit}"
-        await asyncio.gather(*(self._scene.out(host, script) for host in self._hosts))
+        await gather_all(self._scene.out(host, script) for host in self._hosts)
 
     async def confirm(self) -> str:
         """The main process is another one, or none."""

@@ -36,7 +36,14 @@ async def run(plan: LoadPlan) -> None:
     stop = asyncio.Event()
     told = {"streams": {each.name: each.described() for each in streams}}
     recorder.write(Kind.OBSERVE, "load", key="begin", value=told)
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
+    loop = asyncio.get_running_loop()
+
+    def told_to_stop() -> None:
+        # What makes it readable is never read, so it would be called again and again.
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), told_to_stop)
     async with asyncio.TaskGroup() as group:
         group.create_task(owners.watch(plan, recorder, stop))
         for stream in streams:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from stockade.drill.history import Kind
 from stockade.drill.load.plan import LoadPlan
@@ -30,8 +29,8 @@ class Echoes(asyncio.DatagramProtocol):
             future.set_result(None)
 
     def error_received(self, error: Exception) -> None:
-        """The network said no: all that are under way would wait in vain."""
-        for future in self.waiting.values():
+        """The network said no to the newest one; the others may still come back."""
+        for future in list(self.waiting.values())[-1:]:
             if not future.done():
                 future.set_exception(error)
 
@@ -102,14 +101,13 @@ class Session:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         why = "ended by the other side"
-        with suppress(asyncio.CancelledError):
-            try:
-                while line := await reader.readline():
-                    future = self._waiting.get(line)
-                    if future and not future.done():
-                        future.set_result(None)
-            except OSError as error:
-                why = f"{type(error).__name__}: {error}"
+        try:
+            while line := await reader.readline():
+                future = self._waiting.get(line)
+                if future and not future.done():
+                    future.set_result(None)
+        except OSError as error:
+            why = f"{type(error).__name__}: {error}"
         self._recorder.write(Kind.OBSERVE, "tcp-session", value=f"broken: {why}")
         self._writer = None
         for future in self._waiting.values():

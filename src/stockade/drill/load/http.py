@@ -74,5 +74,6 @@ class Client:
 
 def _client(context: ssl.SSLContext, *, keep: int) -> httpx.AsyncClient:
     # Unbounded connections: a pool that is full would make the loop closed.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep)
+    # How long a kept one lives is the other side's business.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep, keepalive_expiry=None)
     return httpx.AsyncClient(verify=context, limits=limits, timeout=GIVE_UP_S, trust_env=False)

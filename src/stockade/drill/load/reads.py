@@ -7,8 +7,6 @@ from stockade.drill.load.plan import EXTERNAL, INTERNAL, Api, LoadPlan
 from stockade.drill.load.stream import Operation, Result, Stream
 
 TIMEOUT_S = 10.0
-INTERNAL_SHARE = 0.5
-"""Services among themselves retry; the users' side is what is promised, so it is looked at more closely."""
 
 
 def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
@@ -20,8 +18,7 @@ def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
         if api.name == "identity":
             continue
         found.append(Stream(f"read-{api.name}-external", plan.rates.reads, TIMEOUT_S, _read(client, api, EXTERNAL)))
-        rate_hz = plan.rates.reads * INTERNAL_SHARE
-        found.append(Stream(f"read-{api.name}-internal", rate_hz, TIMEOUT_S, _read(client, api, INTERNAL)))
+        found.append(Stream(f"read-{api.name}-internal", plan.rates.reads, TIMEOUT_S, _read(client, api, INTERNAL)))
     return tuple(found)
 
 

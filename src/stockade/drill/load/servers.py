@@ -47,6 +47,14 @@ class Lives:
 
     async def _live(self, server: str) -> None:
         """From accepted to gone; both steps are recorded, whatever comes of them."""
+        try:
+            await self._steps(server)
+        except Exception as error:
+            # A VM that vanished from the record would look as if it had never been asked for.
+            now_ns = self._recorder.now_ns()
+            self._note("server-delete", server, now_ns, Result(Kind.INFO, f"{type(error).__name__}: {error}"[:200]))
+
+    async def _steps(self, server: str) -> None:
         began_ns = self._recorder.now_ns()
         became = await self._wait(server, "ACTIVE", ACTIVE_S)
         self._note("server-active", server, began_ns, became)
