@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
 
 from stockade.drill.history import Kind
 from stockade.drill.load.plan import LoadPlan
@@ -35,8 +36,8 @@ class Echoes(asyncio.DatagramProtocol):
                 future.set_exception(error)
 
 
-async def streams(plan: LoadPlan, recorder: Recorder) -> tuple[Stream, ...]:
-    """`udp` and `tcp`."""
+async def streams(plan: LoadPlan, recorder: Recorder, ends: AsyncExitStack) -> tuple[Stream, ...]:
+    """`udp` and `tcp`; `ends` closes what they hold open."""
     if not plan.rates.datapath:
         return ()
     transport, echoes = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -56,7 +57,9 @@ async def streams(plan: LoadPlan, recorder: Recorder) -> tuple[Stream, ...]:
             del echoes.waiting[data]
         return Result(Kind.OK)
 
+    ends.callback(transport.close)
     session = Session(plan.guest, recorder)
+    ends.push_async_callback(session.close)
     return (
         Stream("udp", plan.rates.datapath, UDP_TIMEOUT_S, udp),
         Stream("tcp", plan.rates.datapath * TCP_SHARE, TCP_TIMEOUT_S, session.echo),
@@ -91,6 +94,15 @@ class Session:
             self._waiting.pop(line, None)
         return Result(Kind.OK)
 
+    async def close(self) -> None:
+        """End the session, if it is open; nothing is recorded."""
+        if self._listening is not None:
+            self._listening.cancel()
+        if self._writer is not None:
+            self._writer.close()
+            with suppress(OSError):
+                await self._writer.wait_closed()
+
     async def _open(self) -> None:
         if self._writer is not None:
             return
@@ -109,7 +121,9 @@ class Session:
         except OSError as error:
             why = f"{type(error).__name__}: {error}"
         self._recorder.write(Kind.OBSERVE, "tcp-session", value=f"broken: {why}")
-        self._writer = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(ConnectionError(why))
