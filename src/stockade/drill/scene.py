@@ -50,8 +50,10 @@ class Scene:
         """True if the shell of `host` answers now. A session from before a power cut counts as no answer."""
         transport = self.machines.transport(self.cloud.host(host))
         try:
-            return (await transport.run(["true"], timeout_s=timeout_s)).ok
-        except StockadeError:
+            # A transport's own bound begins when it is connected, and a dead host takes long to be given up.
+            async with asyncio.timeout(timeout_s):
+                return (await transport.run(["true"], timeout_s=timeout_s)).ok
+        except (StockadeError, TimeoutError):
             await transport.close()
             return False
 
