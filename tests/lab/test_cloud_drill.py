@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,15 +17,14 @@ from stockade.drill.faults.undo import HealPlan
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-KEPT = Path(os.environ.get("STOCKADE_DRILLS") or "/nonexistent")
 CONTROLS = ("null", "probes-dropped-1", "probes-dropped-5", "probes-dropped-30", "acknowledged-lost")
 FROZEN = "memcached"
 
 
 @pytest.fixture(scope="module")
 def drills(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this run's histories go; STOCKADE_DRILLS keeps them."""
-    return KEPT if KEPT.parent.is_dir() else tmp_path_factory.mktemp("drills")
+    """Where this run's histories go."""
+    return tmp_path_factory.mktemp("drills")
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +41,21 @@ def demo(cloud: Cloud, told: Cloud) -> Cloud:
     return cloud
 
 
+TRIALS = 3
+"""A trial that is UNKNOWN says nothing, so another one is run, at most this many in all."""
+
+
 def drill(cloud: Cloud, name: str, into: Path) -> tuple[Ran, dict[str, object]]:
-    """One trial, and what it was judged to be when its history is read again."""
-    ran = cloud.run("drill", "run", name, "--trials", "1", "--seed", "1", "--into", str(into), timeout_s=800)
-    (history,) = into.glob(f"{name}-*/trial-001.jsonl.gz")
-    checked = [cloud.run("drill", "check", "--json", str(history)) for _ in range(2)]
-    assert checked[0].stdout == checked[1].stdout
-    assert checked[0].returncode == ran.returncode, str(ran)
-    judgement: dict[str, object] = json.loads(checked[0].stdout)
+    """One trial that says something, and what it is judged to be when its history is read again."""
+    for number in range(1, TRIALS + 1):
+        ran = cloud.run("drill", "run", name, "--trials", str(number), "--into", str(into), timeout_s=800)
+        (history,) = into.glob(f"{name}-*/trial-{number:03}.jsonl.gz")
+        checked = [cloud.run("drill", "check", "--json", str(history)) for _ in range(2)]
+        assert checked[0].stdout == checked[1].stdout, str(ran)
+        judgement: dict[str, object] = json.loads(checked[0].stdout)
+        if judgement["verdict"] != "UNKNOWN":
+            break
+        record("drill that says nothing", drill=name, said=ran.stdout)
     return ran, judgement
 
 
@@ -58,7 +63,7 @@ def drill(cloud: Cloud, name: str, into: Path) -> tuple[Ran, dict[str, object]]:
 def test_the_instrument_proves_itself(demo: Cloud, drills: Path, name: str) -> None:
     ran, judgement = drill(demo, name, drills)
     findings = {each["id"]: each["verdict"] for each in judgement["findings"]}  # type: ignore[attr-defined]
-    assert ran.returncode == 0, str(ran)
+    assert judgement["verdict"] == "PASS", str(ran)
     assert findings["V1"] == "PASS", findings
     planted = find(name).expect.violates
     assert {each for each, verdict in findings.items() if verdict == "FAIL"} == {planted} - {""}, findings
@@ -70,9 +75,13 @@ def test_the_controller_that_does_everything_loses_power(demo: Cloud, drills: Pa
     windows = {each["stream"]: each["out"] for each in judgement["streams"]}  # type: ignore[attr-defined]
     record("drill", drill="controller-power-cut", seconds=ran.seconds, verdict=judgement["verdict"], said=ran.stdout)
     findings = {each["id"]: each for each in judgement["findings"]}  # type: ignore[attr-defined]
-    for safety in ("V1", "S1", "S2", "S3", "S5", "S6", "L1", "L2"):
-        assert findings[safety]["verdict"] == "PASS", findings[safety]
+    # How long users waited is what campaigns are for: one trial on a busy computer is no statistics. That nothing was
+    # lost, that everyone was served again and that the cloud is complete again must hold each time.
+    for sure in ("V1", "S1", "S2", "S3", "S5", "S6", "L2"):
+        assert findings[sure]["verdict"] == "PASS", findings[sure]
     assert set(windows) >= {"token", "read-compute-external", "set-add", "udp", "tcp", "writer"}
+    ends = [each[side] for each in judgement["streams"] for side in ("out", "back")]  # type: ignore[attr-defined]
+    assert all(each is None or each["upper_s"] is not None for each in ends), judgement["streams"]
     page = drills / "report.html"
     demo.ok("report", "--into", str(drills))
     assert 10_000 < page.stat().st_size < 5_000_000
