@@ -120,8 +120,8 @@ class Timers:
         metadata=_why(
             "`memcache_dead_retry`, `memcache_pool_dead_retry`",
             "How long a memcached that failed is left alone. Asking a dead one again costs requests a socket timeout "
-            "or several: at 30 s, a drill saw tokens take 2 to 4 s every half minute while a controller was off. A healed "
-            "one stays unused for as long, which costs nothing but hits.",
+            "or several: at 30 s, a drill saw tokens take 2 to 4 s every half minute while a controller was off. "
+            "A healed one stays unused for as long, which costs nothing but hits.",
         )
     )
     memcache_socket_timeout_s: float = field(
