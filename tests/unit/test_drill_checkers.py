@@ -74,7 +74,7 @@ def other_digest(made: Trial) -> Trial:
 
 def late(made: Trial) -> Trial:
     for number in range(10):
-        made.op("token", 30 + number, lag_s=0.251)
+        made.op("token", 30 + number, lag_s=0.501)
     return made
 
 
@@ -83,7 +83,7 @@ def late(made: Trial) -> Trial:
     [
         (cut, "has no end"),
         (other_digest, "digest"),
-        (late, "251 ms late"),
+        (late, "501 ms late"),
         (lambda made: made.without("load"), "never began"),
         (lambda made: made.without("load").load({"token": 1}, end=None), "did not end by itself"),
         (lambda made: made.without("load").load({}), "promised no stream"),

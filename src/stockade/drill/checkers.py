@@ -20,9 +20,10 @@ from stockade.drill.verdict import Finding, StreamFigures, Verdict, Window, merg
 
 EVIDENCE_MAX = 20
 """Lines of evidence in a finding; the history has the rest."""
-LAG_MAX_MS = 250
+LAG_MAX_MS = 500
 """How late the probes may be, 99th percentile, before a trial proves nothing. It is this much because a lab's hosts
-share the cores of the computer that probes, and it is a quarter of the bin in which an API's availability is told."""
+share the cores of the computer that probes, and it is half of the bin in which an API's availability is told. A late
+probe makes latencies longer, never shorter: they count from when it was due."""
 SEQNO_SLACK = 50
 """Transactions by which members of the database may seem to differ: they are asked one after another while the cloud
 works."""
