@@ -257,3 +257,20 @@ def test_a_group_is_made_although_another_lab_goes_and_takes_the_empty_top_along
         stop.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_with_the_last_image_its_place_goes_too_unless_others_use_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    others: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    images = tmp_path / "stockade" / "images"
+    (images / "abc").mkdir(parents=True)
+    if others:
+        (tmp_path / "stockade" / "theirs").touch()
+    monkeypatch.setattr(image, "IMAGES", images)
+    monkeypatch.setattr(image, "STATE_ROOT", tmp_path / "state")
+    image.discard_unused()
+    assert (tmp_path / "stockade").exists() is others
+    assert not images.exists()

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -94,6 +95,8 @@ def discard_unused() -> None:
                 _delete(image)
         if not any(path.is_dir() for path in IMAGES.iterdir()):
             shutil.rmtree(IMAGES)
+            with suppress(OSError):
+                IMAGES.parent.rmdir()
 
 
 def _build(wanted: Recipe, final: Path, say: Callable[[str], None]) -> None:
