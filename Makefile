@@ -31,7 +31,7 @@ types: $(STAMP)
 test: lint types  ## lint, types, unit, golden and property tests: minutes, no root
 	$(BIN)/pytest -m 'not lab and not full' tests
 
-test-lab: $(STAMP)  ## build the lab cloud and break every mechanism once: about 50 minutes (root)
+test-lab: $(STAMP)  ## build the lab cloud and break every mechanism once: about 50 minutes, drills included (root)
 	timeout 4200 $(BIN)/pytest -m 'lab and not full' --timeout=1800 --durations=12 tests/lab
 
 test-lab-full: $(STAMP)  ## the long campaigns, resumable, results below docs/proof (root)
