@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from build_history import CONTROLLERS, Trial, good, ns
 
-from stockade.drill.checkers import case_of, check
+from stockade.drill.checkers.case import case_of
+from stockade.drill.checkers.table import check
 from stockade.drill.history import Event, HistoryError, Kind, decode, encode, read
 from stockade.drill.judge import judge, to_json
 from stockade.drill.metrics import figures, percentile

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from build_history import CONTROLLERS, END, HEAL, Trial, good
 
-from stockade.drill import checkers
-from stockade.drill.checkers import CHECKERS, EVIDENCE_MAX, case_of, check
+from stockade.drill.checkers import table
+from stockade.drill.checkers.case import EVIDENCE_MAX, Outcome, case_of
+from stockade.drill.checkers.table import CHECKERS, check
 from stockade.drill.history import read
 from stockade.drill.verdict import Finding, Verdict
 
@@ -40,10 +41,10 @@ def test_a_null_drill_passes_everything() -> None:
 
 
 def test_a_checker_that_raises_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_case: object) -> list[checkers.Outcome]:
+    def broken(_case: object) -> list[Outcome]:
         raise KeyError("seqno")
 
-    monkeypatch.setattr(checkers, "CHECKERS", (("S6", "members agree", broken), *CHECKERS[:1]))
+    monkeypatch.setattr(table, "CHECKERS", (("S6", "members agree", broken), *CHECKERS[:1]))
     found = findings(good())
     assert found["S6"].verdict is UNKNOWN
     assert "seqno" in found["S6"].sentence

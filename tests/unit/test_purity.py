@@ -47,7 +47,7 @@ PURE = (
     "cloud/services.py",
     "cloud/syntax.py",
     "cloud/timers.py",
-    "drill/checkers.py",
+    "drill/checkers/*.py",
     "drill/history.py",
     "drill/judge.py",
     "drill/metrics.py",

@@ -8,7 +8,9 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
-from stockade.drill.checkers import case_of, check, first_healthy_ns
+from stockade.drill.checkers.case import case_of
+from stockade.drill.checkers.liveness import first_healthy_ns
+from stockade.drill.checkers.table import check
 from stockade.drill.history import SECOND_NS, History
 from stockade.drill.scenario import Scenario, digest_of, parse
 from stockade.drill.verdict import Finding, Judgement, Verdict, Window, merged

@@ -31,7 +31,7 @@ class Finding:
     verdict: Verdict
     sentence: str
     evidence: tuple[str, ...] = ()
-    """At most `checkers.EVIDENCE_MAX` lines."""
+    """At most `checkers.case.EVIDENCE_MAX` lines."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockade.drill.checkers import LAG_MAX_MS
+from stockade.drill.checkers.validity import LAG_MAX_MS
 from stockade.drill.report.text import escape
 
 THREATS = {
