@@ -19,6 +19,8 @@ from stockade.drill.load.arrivals import JITTER, arrivals
 from stockade.drill.load.http import Client
 from stockade.drill.load.outcome import of_error, of_status
 from stockade.drill.load.stream import Recorder, Result, Running, Stream
+from stockade.drill.scenario import READ_APIS, Load
+from stockade.drill.things import APIS
 
 
 def a_plan(url: str = "http://127.0.0.1:9") -> plan.LoadPlan:
@@ -31,7 +33,7 @@ def a_plan(url: str = "http://127.0.0.1:9") -> plan.LoadPlan:
         project_name="admin",
         apis=(plan.Api("identity", url, url, ""),),
         vips={},
-        rates=plan.Rates(1, 1, 1, 0, 20, 1),
+        load=Load(tokens=1, reads=1, acknowledged=1, servers=0, datapath=20, writer=1),
         server={},
         guest="127.0.0.1",
     )
@@ -77,6 +79,10 @@ def test_only_a_write_that_was_sent_is_unknown() -> None:
 
 def test_the_plan_survives_its_way() -> None:
     assert plan.decode(plan.encode(a_plan())) == a_plan()
+
+
+def test_what_a_scenario_may_expect_of_reads_is_what_is_read() -> None:
+    assert tuple(name for name, _type, _path in APIS if name != "identity") == READ_APIS
 
 
 def test_the_guests_line() -> None:

@@ -22,10 +22,10 @@ from stockade.drill.faults.base import Package
 from stockade.drill.faults.kinds import package
 from stockade.drill.faults.undo import HealPlan, perform
 from stockade.drill.history import SCHEMA, Event, Kind
-from stockade.drill.load.plan import LoadPlan, Rates
+from stockade.drill.load.plan import LoadPlan
 from stockade.drill.load.process import LoadProcess
 from stockade.drill.record import HistoryFile
-from stockade.drill.scenario import Load, Scenario, TargetRole
+from stockade.drill.scenario import Scenario, TargetRole
 from stockade.drill.scene import Scene, Things
 from stockade.errors import StockadeError, UsageError
 from stockade.machines.base import Machines, Progress
@@ -177,7 +177,7 @@ class Trial:
             project_name=auth["project_name"],
             apis=things.apis(self.cloud),
             vips={"internal": str(self.cloud.internal_vip), "external": str(self.cloud.external_vip)},
-            rates=rates(self.scenario.load),
+            load=self.scenario.load,
             server=made.server,
             guest=made.guest,
         )
@@ -219,8 +219,3 @@ class Trial:
         if event.kind is Kind.OK and event.f == "set-add" and event.key:
             names.append(event.key)
         self.watch(event)
-
-
-def rates(load: Load) -> Rates:
-    """What the load process is told of a scenario's load."""
-    return Rates(**load.model_dump())

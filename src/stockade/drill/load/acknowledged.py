@@ -23,7 +23,7 @@ def record_name(seed: int, number: int) -> str:
 
 def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
     """`set-add`."""
-    if not plan.rates.acknowledged:
+    if not plan.rate_hz(NAME):
         return ()
     url = f"{plan.api('network').external}{PATH}"
 
@@ -35,4 +35,4 @@ def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
     def key(number: int) -> str:
         return record_name(plan.seed, number)
 
-    return (Stream(NAME, plan.rates.acknowledged, TIMEOUT_S, add, writes=True, key=key),)
+    return (Stream(NAME, plan.rate_hz(NAME), TIMEOUT_S, add, writes=True, key=key),)

@@ -13,7 +13,6 @@ PORT = 7
 UDP_TIMEOUT_S = 1.0
 TCP_TIMEOUT_S = 20.0
 """TCP itself repeats what was lost; a session that survives is late, not lost."""
-TCP_SHARE = 0.1
 CONNECT_S = 3.0
 
 
@@ -38,7 +37,7 @@ class Echoes(asyncio.DatagramProtocol):
 
 async def streams(plan: LoadPlan, recorder: Recorder, ends: AsyncExitStack) -> tuple[Stream, ...]:
     """`udp` and `tcp`; `ends` closes what they hold open."""
-    if not plan.rates.datapath:
+    if not plan.rate_hz("udp"):
         return ()
     transport, echoes = await asyncio.get_running_loop().create_datagram_endpoint(
         Echoes, remote_addr=(plan.guest, PORT)
@@ -61,8 +60,8 @@ async def streams(plan: LoadPlan, recorder: Recorder, ends: AsyncExitStack) -> t
     session = Session(plan.guest, recorder)
     ends.push_async_callback(session.close)
     return (
-        Stream("udp", plan.rates.datapath, UDP_TIMEOUT_S, udp),
-        Stream("tcp", plan.rates.datapath * TCP_SHARE, TCP_TIMEOUT_S, session.echo),
+        Stream("udp", plan.rate_hz("udp"), UDP_TIMEOUT_S, udp),
+        Stream("tcp", plan.rate_hz("tcp"), TCP_TIMEOUT_S, session.echo),
     )
 
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from stockade.drill.scenario import Load
+
 EXTERNAL, INTERNAL = "external", "internal"
 
 
@@ -17,18 +19,6 @@ class Api:
     external: str
     internal: str
     list_path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Operations per second; 0 leaves a workload out."""
-
-    tokens: float
-    reads: float
-    acknowledged: float
-    servers: float
-    datapath: float
-    writer: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +34,15 @@ class LoadPlan:
     project_name: str
     apis: tuple[Api, ...]
     vips: dict[str, str]
-    rates: Rates
+    load: Load
     server: dict[str, Any]
     """What is sent to make a VM; empty if none is made."""
     guest: str
     """The demo VM's floating address."""
+
+    def rate_hz(self, stream: str) -> float:
+        """Operations per second of `stream`; 0 leaves it out."""
+        return self.load.streams()[stream]
 
     def api(self, name: str) -> Api:
         """The API called `name`."""
@@ -57,11 +51,11 @@ class LoadPlan:
 
 def encode(plan: LoadPlan) -> str:
     """One line."""
-    return json.dumps(asdict(plan))
+    return json.dumps({**asdict(plan), "load": plan.load.model_dump()})
 
 
 def decode(line: str) -> LoadPlan:
     """The plan in `line`."""
     data = json.loads(line)
     apis = tuple(Api(**each) for each in data.pop("apis"))
-    return LoadPlan(apis=apis, rates=Rates(**data.pop("rates")), **data)
+    return LoadPlan(apis=apis, load=Load(**data.pop("load")), **data)

@@ -11,15 +11,12 @@ TIMEOUT_S = 10.0
 
 def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
     """`read-<api>-external` and `read-<api>-internal`; identity is what the tokens are for."""
-    if not plan.rates.reads:
-        return ()
-    found = []
-    for api in plan.apis:
-        if api.name == "identity":
-            continue
-        found.append(Stream(f"read-{api.name}-external", plan.rates.reads, TIMEOUT_S, _read(client, api, EXTERNAL)))
-        found.append(Stream(f"read-{api.name}-internal", plan.rates.reads, TIMEOUT_S, _read(client, api, INTERNAL)))
-    return tuple(found)
+    return tuple(
+        Stream(name, plan.rate_hz(name), TIMEOUT_S, _read(client, api, vip))
+        for api in plan.apis
+        for vip in (EXTERNAL, INTERNAL)
+        if api.name != "identity" and plan.rate_hz(name := f"read-{api.name}-{vip}")
+    )
 
 
 def _read(client: Client, api: Api, vip: str) -> Operation:

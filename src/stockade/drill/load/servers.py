@@ -25,9 +25,9 @@ class Lives:
 
     def streams(self) -> tuple[Stream, ...]:
         """`server-accept`, if any VMs are to be made."""
-        if not self._plan.rates.servers or not self._plan.server:
+        if not self._plan.rate_hz("server-accept") or not self._plan.server:
             return ()
-        return (Stream("server-accept", self._plan.rates.servers, ACCEPT_S, self._begin, writes=True),)
+        return (Stream("server-accept", self._plan.rate_hz("server-accept"), ACCEPT_S, self._begin, writes=True),)
 
     async def finish(self) -> None:
         """Wait until every VM is gone again, which their steps' own bounds limit."""

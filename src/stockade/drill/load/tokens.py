@@ -34,7 +34,7 @@ async def issue(client: Client, plan: LoadPlan) -> Result:
 
 def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
     """`token` and `token-use`."""
-    if not plan.rates.tokens:
+    if not plan.rate_hz("token"):
         return ()
 
     async def token(_number: int) -> Result:
@@ -46,6 +46,6 @@ def streams(client: Client, plan: LoadPlan) -> tuple[Stream, ...]:
         return result
 
     return (
-        Stream("token", plan.rates.tokens, TIMEOUT_S, token),
-        Stream("token-use", plan.rates.tokens, TIMEOUT_S, use),
+        Stream("token", plan.rate_hz("token"), TIMEOUT_S, token),
+        Stream("token-use", plan.rate_hz("token-use"), TIMEOUT_S, use),
     )

@@ -20,7 +20,7 @@ def parse(line: str) -> dict[str, object]:
 
 def streams(plan: LoadPlan) -> tuple[Stream, ...]:
     """`writer`."""
-    if not plan.rates.writer:
+    if not plan.rate_hz("writer"):
         return ()
 
     async def read(_number: int) -> Result:
@@ -34,4 +34,4 @@ def streams(plan: LoadPlan) -> tuple[Stream, ...]:
         except (OSError, ValueError) as error:
             return Result(Kind.FAIL, f"{type(error).__name__}: {error}"[:200])
 
-    return (Stream("writer", plan.rates.writer, TIMEOUT_S, read),)
+    return (Stream("writer", plan.rate_hz("writer"), TIMEOUT_S, read),)
